@@ -1,0 +1,14 @@
+/** Why a record, or a part of one, was refused. Closed: it is a metric label and a header of `<topic>.dlq`. */
+export const DEAD_LETTER_REASONS = [
+  'malformed_protobuf', // the bytes end early or break the wire format
+  'malformed_json', // not JSON, or JSON that is not OTLP
+  'malformed_avro', // unknown schema, or bytes that do not follow it
+  'invalid_utf8',
+  'too_deep', // nested beyond ANY_VALUE_DEPTH_MAX
+  'too_large', // beyond a size limit of design 9
+  'missing_ids', // a span without a trace id or span id of the right length
+  'invalid_tenant',
+  'empty_record',
+  'unsupported_signal', // for instance metrics on a trace topic
+] as const;
+export type DeadLetterReason = (typeof DEAD_LETTER_REASONS)[number];

@@ -1,0 +1,57 @@
+import type { LogRecord, OutgoingRecord, Row } from '../ports.ts';
+
+/** One (topic, partition, [first, end)) on its way through a service. Everything in it is the same at every replay. */
+export interface RecordBatch {
+  readonly logId: string;
+  readonly topic: string;
+  readonly partition: number;
+  readonly first: number;
+  readonly end: number;
+  readonly records: readonly LogRecord[];
+  /** Hex hash of (log_id, topic, partition, first, end); on every row the batch makes. */
+  readonly batchId: string;
+}
+
+/** Rows of one table. `identity` = columns that tell the rows of one batch apart when an open intent is verified. */
+export interface TableRows {
+  readonly table: string;
+  readonly identity: readonly string[];
+  /** Every row carries `batch_id` and `logged_at`. */
+  readonly rows: readonly Row[];
+}
+
+/** What the manifest counts. `records` = every record of the batch; the rest says what became of their content. */
+export interface BatchCounts {
+  readonly duplicates: number;
+  readonly filtered: number;
+  readonly empty: number;
+  /** Start of each hour (unix seconds) whose roll-up the batch touches. */
+  readonly hours: readonly number[];
+}
+
+/** Everything a batch makes, in the order it takes effect: tables, then `produce`, then `deadLetters`, then the manifest. */
+export interface BatchOutput {
+  readonly tables: readonly TableRows[];
+  readonly produce: readonly OutgoingRecord[];
+  readonly deadLetters: readonly OutgoingRecord[];
+  readonly counts: BatchCounts;
+}
+
+/** A service's part of the stream loop, for one assigned partition. */
+export interface BatchProcessor {
+  /**
+   * Deterministic: the same batch over the same stored history gives the same output, whatever is cached in memory.
+   * Throws TransportError when state cannot be loaded.
+   */
+  readonly build: (batch: RecordBatch, signal: AbortSignal) => Promise<BatchOutput>;
+  /** The batch is confirmed: caches may now take it in. Not called for batches that were dropped. */
+  readonly landed: (batch: RecordBatch, output: BatchOutput) => void;
+}
+
+/** What a service gives the stream host. */
+export interface StreamTask {
+  /** Service name: consumer group `tacho-<service>`, `batches.service`. */
+  readonly service: string;
+  readonly topics: readonly string[];
+  readonly createProcessor: (partition: { logId: string; topic: string; partition: number }) => BatchProcessor;
+}
