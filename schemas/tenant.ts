@@ -6,3 +6,10 @@ export const DEFAULT_TENANT = 'default';
 
 /** Letters, digits and `.@_-`, at most 64: safe in keys (`tenant|run_key`), paths and labels. */
 export const isTenant = (text: string): boolean => /^[A-Za-z0-9.@_-]{1,64}$/.test(text);
+/**
+ * Whole milliseconds to add to every time of the rows made from a request or record (may be negative). Used by
+ * `tacho import --now`: the bytes, and with them every identity, stay as recorded, so a second import is recognised.
+ */
+export const TIME_SHIFT_HEADER = 'x-tacho-time-shift-ms';
+/** Bound of the shift: ± 100 years. Anything else is refused. */
+export const TIME_SHIFT_MS_MAX = 100 * 366 * 86_400_000;

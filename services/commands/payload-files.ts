@@ -1,0 +1,96 @@
+import { createReadStream, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { createGunzip } from 'node:zlib';
+import type { OtlpPayload, OtlpSignal } from '../runtime/otlp-sender.ts';
+
+/** A payload with where it came from. `skipped`: a file that holds something else, with the reason. */
+export type FilePayload =
+  | { readonly kind: 'payload'; readonly source: string; readonly payload: OtlpPayload }
+  | { readonly kind: 'skipped'; readonly source: string; readonly reason: string };
+
+/** Every file below the given paths that may hold recorded OTLP, in name order (so in order of arrival). */
+export const listFiles = (paths: readonly string[]): readonly string[] =>
+  paths.flatMap((path) => {
+    if (!statSync(path).isDirectory()) return [path];
+    return readdirSync(path, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile() && isPayloadName(entry.name))
+      .map((entry) => join(entry.parentPath, entry.name))
+      .sort();
+  });
+
+const isPayloadName = (name: string): boolean =>
+  /\.(bin|json|ndjson|ndjson\.gz)$/.test(name) &&
+  !name.endsWith('.meta.json') &&
+  name !== 'index.json' &&
+  name !== 'expected.json';
+
+/**
+ * Reads one file: `.bin` protobuf, `.json` OTLP/JSON, `.ndjson[.gz]` one export request a line. A `.meta.json` beside
+ * it may name the signal; otherwise it is told by the content.
+ */
+export async function* readPayloads(file: string): AsyncGenerator<FilePayload> {
+  if (/\.ndjson(\.gz)?$/.test(file)) yield* readLines(file);
+  else yield readWhole(file);
+}
+
+const readWhole = (file: string): FilePayload => {
+  const body = readFileSync(file);
+  const named = namedSignal(file);
+  if (named === 'other') return { kind: 'skipped', source: file, reason: 'not OTLP (its .meta.json says so)' };
+  const isJson = file.endsWith('.json');
+  const signal = named ?? (isJson ? signalOfJson(body) : signalOfProtobuf(body));
+  if (signal === null) return { kind: 'skipped', source: file, reason: 'neither traces, logs nor metrics' };
+  return {
+    kind: 'payload',
+    source: file,
+    payload: { signal, body, contentType: isJson ? 'application/json' : 'application/x-protobuf' },
+  };
+};
+
+async function* readLines(file: string): AsyncGenerator<FilePayload> {
+  const raw = createReadStream(file);
+  const input = file.endsWith('.gz') ? raw.pipe(createGunzip()) : raw;
+  let line = 0;
+  for await (const text of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+    line += 1;
+    if (text.trim() === '') continue;
+    const body = Buffer.from(text, 'utf8');
+    const source = `${file}:${line}`;
+    const signal = signalOfJson(body);
+    if (signal === null) yield { kind: 'skipped', source, reason: 'neither traces, logs nor metrics' };
+    else yield { kind: 'payload', source, payload: { signal, body, contentType: 'application/json' } };
+  }
+}
+
+const META_SIGNALS: ReadonlySet<string> = new Set(['traces', 'logs', 'metrics', 'other']);
+
+const namedSignal = (file: string): OtlpSignal | 'other' | null => {
+  const meta = file.replace(/\.(bin|json)$/, '.meta.json');
+  if (!existsSync(meta)) return null;
+  try {
+    const parsed: unknown = JSON.parse(readFileSync(meta, 'utf8'));
+    const signal = typeof parsed === 'object' && parsed !== null && 'signal' in parsed ? String(parsed.signal) : '';
+    return META_SIGNALS.has(signal) ? (signal as OtlpSignal | 'other') : null;
+  } catch {
+    return null;
+  }
+};
+
+const JSON_KEYS: readonly (readonly [RegExp, OtlpSignal])[] = [
+  [/"resource_?[sS]pans"/, 'traces'],
+  [/"resource_?[lL]ogs"/, 'logs'],
+  [/"resource_?[mM]etrics"/, 'metrics'],
+];
+
+/** The signal of an OTLP/JSON request is its one top-level key: near the start unless somebody sorted keys. */
+const signalOfJson = (body: Uint8Array): OtlpSignal | null => {
+  const head = Buffer.from(body.buffer, body.byteOffset, Math.min(body.byteLength, 4096)).toString('utf8');
+  return JSON_KEYS.find(([pattern]) => pattern.test(head))?.[1] ?? null;
+};
+
+/**
+ * Protobuf has no names: all three requests look alike from outside. A span and a log record are told apart by the
+ * endpoint alone, so without a `.meta.json` a file name that mentions the signal decides, and traces is the default.
+ */
+const signalOfProtobuf = (_body: Uint8Array): OtlpSignal | null => 'traces';

@@ -1,0 +1,115 @@
+import { z } from 'zod';
+import { VANTAGES } from '../../schemas/step-kinds.ts';
+import { TOPICS } from '../../schemas/topics.ts';
+
+/** Numbers and booleans may arrive as text, from the environment; an empty text is no number. */
+const fromText = (value: unknown): unknown => {
+  if (typeof value !== 'string') return value;
+  const text = value.trim();
+  if (text === 'true' || text === 'false') return text === 'true';
+  return /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : value;
+};
+const int = (min: number, max: number) => z.preprocess(fromText, z.number().int().min(min).max(max));
+const bool = () => z.preprocess(fromText, z.boolean());
+const port = () => int(0, 65_535);
+const list = () =>
+  z.preprocess(
+    (value) =>
+      typeof value === 'string'
+        ? value
+            .split(',')
+            .map((part) => part.trim())
+            .filter((part) => part !== '')
+        : value,
+    z.array(z.string().min(1)),
+  );
+const text = () => z.preprocess((value) => (typeof value === 'number' ? String(value) : value), z.string());
+const optional = () => text().default('');
+
+const DAY_MAX = 36_500;
+const MIB = 1024 * 1024;
+
+/** A topic we read and how to see it (design 5). */
+const SOURCE = z.strictObject({
+  topic: z.string().min(1),
+  signal: z.enum(['spans', 'logs', 'actions']),
+  tenant: z.string().default(''),
+  tenant_from: z.enum(['header', 'topic']).default('header'),
+  vantage: z.enum(VANTAGES).default('agent'),
+});
+
+/** Every section and key of the config file; the environment overrides it as `TACHO_<SECTION>_<KEY>`. */
+export const CONFIG = z.strictObject({
+  data: z.strictObject({ dir: text().default('.tacho') }).prefault({}),
+  receiver: z
+    .strictObject({
+      host: text().default('127.0.0.1'),
+      http_port: port().default(4318),
+      grpc_port: port().default(4317),
+      body_bytes_max: int(1024, 100 * MIB).default(20 * MIB),
+      in_flight_bytes_max: int(MIB, 4096 * MIB).default(64 * MIB),
+    })
+    .prefault({}),
+  api: z.strictObject({ host: text().default('127.0.0.1'), port: port().default(7070) }).prefault({}),
+  clickhouse: z
+    .strictObject({
+      url: optional(),
+      user: text().default('default'),
+      password: optional(),
+      database: z
+        .string()
+        .regex(/^[A-Za-z_][A-Za-z0-9_]{0,62}$/)
+        .default('tacho'),
+      cluster: optional(),
+      tls_ca_file: optional(),
+      port: port().default(8123),
+      manage_schema: bool().default(true),
+    })
+    .prefault({}),
+  kafka: z
+    .strictObject({
+      brokers: list().default([]),
+      client_id: text().default('tachograph'),
+      tls: bool().default(false),
+      tls_ca_file: optional(),
+      tls_cert_file: optional(),
+      tls_key_file: optional(),
+      sasl_mechanism: z.enum(['', 'plain', 'scram-sha-256', 'scram-sha-512']).default(''),
+      sasl_username: optional(),
+      sasl_password: optional(),
+      manage_topics: bool().default(true),
+      partitions: int(1, 1000).default(6),
+      replication: int(1, 9).default(1),
+      session_timeout_ms: int(500, 300_000).default(10_000),
+      sources: z.array(SOURCE).default([
+        { topic: TOPICS.spans, signal: 'spans', tenant: '', tenant_from: 'header', vantage: 'agent' },
+        { topic: TOPICS.logs, signal: 'logs', tenant: '', tenant_from: 'header', vantage: 'agent' },
+        { topic: TOPICS.actions, signal: 'actions', tenant: '', tenant_from: 'header', vantage: 'agent' },
+      ]),
+    })
+    .prefault({}),
+  stream: z
+    .strictObject({
+      batch_records_max: int(1, 100_000).default(20_000),
+      batch_bytes_max: int(64 * 1024, 256 * MIB).default(8 * MIB),
+      linger_ms: int(0, 10_000).default(250),
+      idle_ms: int(10, 60_000).default(1_000),
+    })
+    .prefault({}),
+  normalizer: z
+    .strictObject({ content: z.enum(['full', 'hash', 'off']).default('full'), redact: bool().default(true) })
+    .prefault({}),
+  retention: z
+    .strictObject({
+      spans_days: int(1, DAY_MAX).default(30),
+      content_days: int(1, DAY_MAX).default(14),
+      ledger_days: int(1, DAY_MAX).default(400),
+      state_days: int(1, DAY_MAX).default(30),
+      topic_hours: int(1, 24 * DAY_MAX).default(72),
+    })
+    .prefault({}),
+  access: z.strictObject({ tokens_file: optional(), allowed_hosts: list().default([]) }).prefault({}),
+  log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info') }).prefault({}),
+});
+
+export type Config = z.output<typeof CONFIG>;

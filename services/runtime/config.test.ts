@@ -1,0 +1,76 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { loadConfig } from './config.ts';
+import { ConfigError } from './errors.ts';
+
+const fileWith = (text: string): string => {
+  const path = join(mkdtempSync(join(tmpdir(), 'tacho-config-')), 'tachograph.yaml');
+  writeFileSync(path, text);
+  return path;
+};
+
+const problemsOf = (path: string | null, environment: Record<string, string>) => {
+  try {
+    loadConfig(path, environment);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+};
+
+describe('config', () => {
+  test('has a value for every key without a file', () => {
+    const config = loadConfig(fileWith(''), {});
+    expect(config.receiver.http_port).toBe(4318);
+    expect(config.clickhouse.database).toBe('tacho');
+    expect(config.kafka.brokers).toEqual([]);
+  });
+
+  test('the environment outranks the file', () => {
+    const path = fileWith('receiver:\n  http_port: 1111\n');
+    const config = loadConfig(path, {
+      TACHO_RECEIVER_HTTP_PORT: '2222',
+      TACHO_KAFKA_BROKERS: 'a:1, b:2',
+      TACHO_KAFKA_TLS: 'true',
+    });
+    expect(config.receiver.http_port).toBe(2222);
+    expect(config.kafka.brokers).toEqual(['a:1', 'b:2']);
+    expect(config.kafka.tls).toBe(true);
+  });
+
+  test('names every problem at once with key, value and what is allowed', () => {
+    const path = fileWith('receiver:\n  http_port: many\n  speed: 3\nnowhere: {}\n');
+    const problems = problemsOf(path, { TACHO_API_PORT: '99999', TACHO_RECIEVER_HTTP_PORT: '1' });
+    const keys = problems.map((problem) => problem.key);
+    expect(keys).toEqual(
+      expect.arrayContaining([
+        'receiver.http_port',
+        'receiver.speed',
+        'nowhere',
+        'api.port',
+        'TACHO_RECIEVER_HTTP_PORT',
+      ]),
+    );
+    for (const problem of problems) expect(problem.allowed).not.toBe('');
+  });
+
+  test('an empty port is a problem, not port 0', () => {
+    expect(problemsOf(fileWith(''), { TACHO_API_PORT: '' }).map((p) => p.key)).toEqual(['api.port']);
+  });
+
+  test('a secret may stand in a file and never in a message', () => {
+    const secret = fileWith('s3cret\n');
+    const config = loadConfig(fileWith(''), { TACHO_CLICKHOUSE_PASSWORD_FILE: secret });
+    expect(config.clickhouse.password).toBe('s3cret');
+    const problems = problemsOf(fileWith('clickhouse:\n  password: [hush]\n'), {});
+    expect(JSON.stringify(problems)).not.toContain('hush');
+  });
+
+  test('a named file that is absent is a problem, broken YAML names its line', () => {
+    expect(problemsOf('/nowhere/tachograph.yaml', {})[0]?.key).toBe('--config');
+    expect(problemsOf(fileWith('a: [1\nb: 2\n'), {})[0]?.key).toMatch(/tachograph\.yaml:\d+/);
+  });
+});

@@ -1,0 +1,203 @@
+import type { Outcome } from '../../../schemas/outcome.ts';
+import { dlqOf } from '../../../schemas/topics.ts';
+import type { LogRecord, OutgoingRecord, Row, Store } from '../ports.ts';
+import { utcMillis } from './time.ts';
+import type { BatchOutput, BatchProcessor, RecordBatch, StreamTask, TableRows } from './types.ts';
+
+/** What a fold is told of the batch it steps through; the same at every replay. */
+export interface FoldContext {
+  readonly batchId: string;
+  readonly loggedAtMs: number;
+  /** Grows along the log: for tables where the newest version of a row wins. */
+  readonly version: bigint;
+}
+
+/**
+ * A pure fold over the records of one key. The state is a table, memory a cache of it: the same function serves the
+ * stream, rebuilds and tests (delivery protocol 2.3).
+ */
+export interface Fold<Input, State> {
+  readonly service: string;
+  readonly decode: (record: LogRecord) => Outcome<Input>;
+  readonly keyOf: (input: Input) => string;
+  readonly empty: (key: string) => State;
+  readonly parse: (text: string) => State;
+  /** Stable: equal states give equal text. */
+  readonly serialise: (state: State) => string;
+  readonly step: (
+    state: State,
+    inputs: readonly Input[],
+    context: FoldContext,
+  ) => { readonly state: State; readonly tables: readonly TableRows[]; readonly hours: readonly number[] };
+}
+
+/** Keys kept in memory per partition; beyond it the oldest touched are read from `run_state` again. */
+const CACHED_KEYS_MAX = 5_000;
+/** Keys asked for in one query: keeps the parameter well under the server's limit of query size. */
+const LOAD_KEYS_MAX = 500;
+
+/** Wraps a fold as a stream task: loads state as of `first`, steps, and hands state as of `end` to the loop. */
+export const createFoldTask = <Input, State>(
+  fold: Fold<Input, State>,
+  topics: readonly string[],
+  deps: { readonly store: Store },
+): StreamTask => ({
+  service: fold.service,
+  topics,
+  createProcessor: (partition) => createFoldProcessor(fold, partition, deps.store),
+});
+
+interface Place {
+  readonly logId: string;
+  readonly topic: string;
+  readonly partition: number;
+}
+
+const createFoldProcessor = <Input, State>(fold: Fold<Input, State>, place: Place, store: Store): BatchProcessor => {
+  // Insertion order = age of last touch. Holds states as of the end of the last landed batch only.
+  const cache = new Map<string, State>();
+  const pending = new WeakMap<BatchOutput, ReadonlyMap<string, State>>();
+
+  return {
+    build: async (batch, signal) => {
+      const { inputs, deadLetters } = decodeAll(fold, batch);
+      const states = await loadStates(fold, store, place, batch, [...inputs.keys()], cache, signal);
+      const { output, next } = stepAll(fold, batch, inputs, states, deadLetters);
+      pending.set(output, next);
+      return output;
+    },
+    landed: (_batch, output) => {
+      for (const [key, state] of pending.get(output) ?? []) {
+        cache.delete(key);
+        cache.set(key, state);
+      }
+      for (const key of cache.keys()) {
+        if (cache.size <= CACHED_KEYS_MAX) break;
+        cache.delete(key);
+      }
+    },
+  };
+};
+
+const decodeAll = <Input, State>(fold: Fold<Input, State>, batch: RecordBatch) => {
+  const inputs = new Map<string, Input[]>();
+  const deadLetters: OutgoingRecord[] = [];
+  for (const record of batch.records) {
+    const decoded = fold.decode(record);
+    if (decoded.kind === 'refused') {
+      deadLetters.push(deadLetterOf(batch, record, decoded.reason, fold.service));
+      continue;
+    }
+    const key = fold.keyOf(decoded.value);
+    const list = inputs.get(key);
+    if (list === undefined) inputs.set(key, [decoded.value]);
+    else list.push(decoded.value);
+  }
+  return { inputs, deadLetters };
+};
+
+/** The original bytes unchanged, the origin in headers (design 5). */
+export const deadLetterOf = (
+  batch: RecordBatch,
+  record: LogRecord,
+  reason: string,
+  service: string,
+): OutgoingRecord => ({
+  topic: dlqOf(batch.topic),
+  key: record.key === null ? null : Buffer.from(record.key).toString('utf8'),
+  value: record.value,
+  headers: {
+    ...record.headers,
+    log_id: batch.logId,
+    topic: batch.topic,
+    partition: String(batch.partition),
+    offset: String(record.offset),
+    reason,
+    service,
+    first_seen: utcMillis(record.timestampMs),
+    version: '1',
+  },
+});
+
+const loadStates = async <Input, State>(
+  fold: Fold<Input, State>,
+  store: Store,
+  place: Place,
+  batch: RecordBatch,
+  keys: readonly string[],
+  cache: ReadonlyMap<string, State>,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, State>> => {
+  const states = new Map<string, State>();
+  const missing: string[] = [];
+  for (const key of keys) {
+    const cached = cache.get(key);
+    if (cached === undefined) missing.push(key);
+    else states.set(key, cached);
+  }
+  for (let at = 0; at < missing.length; at += LOAD_KEYS_MAX) {
+    const rows = await store.query<{ readonly run_key: string; readonly state: string }>(
+      `SELECT run_key, argMax(state, as_of) AS state FROM run_state
+       WHERE service = {service:String} AND log_id = {log_id:String} AND topic = {topic:String}
+         AND partition = {partition:UInt32} AND as_of <= {first:UInt64} AND run_key IN {keys:Array(String)}
+       GROUP BY run_key`,
+      {
+        service: fold.service,
+        log_id: place.logId,
+        topic: place.topic,
+        partition: place.partition,
+        first: batch.first,
+        keys: missing.slice(at, at + LOAD_KEYS_MAX),
+      },
+      signal,
+    );
+    for (const row of rows) states.set(row.run_key, fold.parse(row.state));
+  }
+  return states;
+};
+
+const stepAll = <Input, State>(
+  fold: Fold<Input, State>,
+  batch: RecordBatch,
+  inputs: ReadonlyMap<string, readonly Input[]>,
+  states: ReadonlyMap<string, State>,
+  deadLetters: readonly OutgoingRecord[],
+): { readonly output: BatchOutput; readonly next: ReadonlyMap<string, State> } => {
+  const loggedAtMs = batch.records.reduce((latest, record) => Math.max(latest, record.timestampMs), 0);
+  const context: FoldContext = { batchId: batch.batchId, loggedAtMs, version: versionOf(loggedAtMs, batch.end) };
+  const next = new Map<string, State>();
+  const merged = new Map<string, { readonly identity: readonly string[]; readonly rows: Row[] }>();
+  const stateRows: Row[] = [];
+  const hours = new Set<number>();
+  for (const [key, list] of inputs) {
+    const stepped = fold.step(states.get(key) ?? fold.empty(key), list, context);
+    next.set(key, stepped.state);
+    for (const table of stepped.tables) {
+      const into = merged.get(table.table) ?? { identity: table.identity, rows: [] };
+      into.rows.push(...table.rows);
+      merged.set(table.table, into);
+    }
+    for (const hour of stepped.hours) hours.add(hour);
+    stateRows.push({
+      service: fold.service,
+      log_id: batch.logId,
+      topic: batch.topic,
+      partition: batch.partition,
+      run_key: key,
+      as_of: batch.end,
+      state: fold.serialise(stepped.state),
+      batch_id: batch.batchId,
+      logged_at: utcMillis(loggedAtMs),
+    });
+  }
+  const tables: TableRows[] = [...merged].map(([table, { identity, rows }]) => ({ table, identity, rows }));
+  // State after the outputs it accounts for: a state row without its outputs would swallow them at replay.
+  tables.push({ table: 'run_state', identity: ['run_key'], rows: stateRows });
+  const counts = { duplicates: 0, filtered: 0, empty: 0, hours: [...hours].sort((a, b) => a - b) };
+  return { output: { tables, produce: [], deadLetters, counts }, next };
+};
+
+/** Milliseconds of the log, refined by the offset: two batches of one partition never share a version. */
+const VERSION_STEPS = 1_000_000n;
+const versionOf = (loggedAtMs: number, end: number): bigint =>
+  BigInt(loggedAtMs) * VERSION_STEPS + (BigInt(end) % VERSION_STEPS);

@@ -1,0 +1,56 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import type { Commit } from '../ports.ts';
+
+/** An open intent: the batch [first, end) was about to be inserted when this was committed. */
+export interface Intent {
+  readonly first: number;
+  readonly end: number;
+  readonly logId: string;
+}
+
+const METADATA = z.object({ v: z.literal(1), end: z.number().int().nonnegative(), log_id: z.string() });
+
+/** Metadata of the offset commit that announces [first, end); the offset itself is `first`. */
+export const intentMetadata = (end: number, logId: string): string => JSON.stringify({ v: 1, end, log_id: logId });
+
+/**
+ * What a committed offset says. `null`: the group is between batches. An offset committed for another life of the log
+ * says nothing at all (`offset` null): its numbers belong to other records.
+ */
+export const readCommit = (
+  commit: Commit | null,
+  logId: string,
+): { readonly offset: number | null; readonly intent: Intent | null } => {
+  if (commit === null) return { offset: null, intent: null };
+  if (commit.metadata === '') return { offset: commit.offset, intent: null };
+  const parsed = METADATA.safeParse(parseJson(commit.metadata));
+  if (!parsed.success) return { offset: commit.offset, intent: null };
+  if (parsed.data.log_id !== logId) return { offset: null, intent: null };
+  return { offset: commit.offset, intent: { first: commit.offset, end: parsed.data.end, logId } };
+};
+
+const parseJson = (text: string): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+};
+
+/** Identity of a batch: 128-bit hex over (log_id, topic, partition, first, end). */
+export const batchIdOf = (logId: string, topic: string, partition: number, first: number, end: number): string =>
+  createHash('sha256').update(`${logId}/${topic}/${partition}/${first}/${end}`).digest('hex').slice(0, 32);
+
+/** Deduplication token of one insert of a batch. Without the log id a log made anew would lose rows silently. */
+export const insertToken = (
+  batch: {
+    readonly logId: string;
+    readonly topic: string;
+    readonly partition: number;
+    readonly first: number;
+    readonly end: number;
+  },
+  service: string,
+  table: string,
+): string => `${batch.logId}/${batch.topic}/${batch.partition}/${batch.first}/${batch.end}/${service}/${table}`;

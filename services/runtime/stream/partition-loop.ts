@@ -1,0 +1,238 @@
+import { InvariantError, TransportError } from '../errors.ts';
+import type { PartitionReport } from '../pipeline.ts';
+import type { Assignment, LogRecord, PartitionConsumer, PolledBatch } from '../ports.ts';
+import { batchIdOf, type Intent, intentMetadata, readCommit } from './intent.ts';
+import { type LandDeps, landBatch } from './land.ts';
+import type { BatchOutput, BatchProcessor, RecordBatch, StreamTask } from './types.ts';
+
+/** A partition in the hands of a service, with what it reports of itself. */
+export interface PartitionLoop extends PartitionConsumer {
+  readonly report: () => PartitionReport;
+}
+
+/** First and longest pause between tries while the store or the log does not answer. */
+const BACKOFF_MS = 200;
+const BACKOFF_MAX_MS = 5_000;
+
+/**
+ * One partition through the protocol `intent(first, end) → insert → confirm → next intent`. The committed offset never
+ * passes an unconfirmed row: the offset of an intent is the start of its batch, and it acknowledges only the batch
+ * before it, which the manifest already holds.
+ */
+export const createPartitionLoop = async (
+  deps: LandDeps,
+  task: StreamTask,
+  assignment: Assignment,
+): Promise<PartitionLoop> => {
+  const start = await startOf(deps, task, assignment);
+  if (start.gap !== null) deps.logger.error({ ...place(task, assignment), ...start }, start.gap);
+  return new Loop(deps, task, assignment, start);
+};
+
+interface Start {
+  readonly offset: number;
+  readonly intent: Intent | null;
+  /** Why the partition cannot be read; it stays stopped until a person looks. */
+  readonly gap: string | null;
+}
+
+const place = (task: StreamTask, assignment: Assignment) => ({
+  service: task.service,
+  topic: assignment.topic,
+  partition: assignment.partition,
+  epoch: assignment.epoch,
+});
+
+/**
+ * Where to go on: at the open intent if there is one that the manifest does not hold, else behind the manifest. The
+ * manifest outranks the group's offset, so a lost, expired or overwritten offset neither loses nor doubles.
+ */
+const startOf = async (deps: LandDeps, task: StreamTask, assignment: Assignment): Promise<Start> => {
+  const { logId, logStart, logEnd, topic, partition } = assignment;
+  const [row] = await deps.store.query<{ readonly batches: string; readonly end: string }>(
+    `SELECT count() AS batches, max(end) AS end FROM batches
+     WHERE service = {service:String} AND log_id = {log_id:String} AND topic = {topic:String} AND partition = {partition:UInt32}`,
+    { service: task.service, log_id: logId, topic, partition },
+    assignment.signal,
+  );
+  const manifestEnd = row === undefined || row.batches === '0' ? null : Number(row.end);
+  const { offset, intent } = readCommit(assignment.committed, logId);
+  const isOpen = intent !== null && intent.end > (manifestEnd ?? 0);
+  // Without manifest and offset the log was never read: everything still in it is new.
+  const next = isOpen ? intent.first : Math.max(offset ?? 0, manifestEnd ?? 0);
+  const wasRead = manifestEnd !== null || offset !== null;
+  if (wasRead && next < logStart)
+    return {
+      offset: logStart,
+      intent: null,
+      gap: `retention removed ${logStart - next} records before they were read`,
+    };
+  if (next > logEnd)
+    return {
+      offset: logEnd,
+      intent: null,
+      gap: `the log ends at ${logEnd}, before the ${next} already read: it was made anew`,
+    };
+  return { offset: Math.max(next, logStart), intent: isOpen ? intent : null, gap: null };
+};
+
+class Loop implements PartitionLoop {
+  readonly startOffset: number;
+  readonly #deps: LandDeps;
+  readonly #task: StreamTask;
+  readonly #assignment: Assignment;
+  readonly #processor: BatchProcessor;
+  #replay: Intent | null;
+  #held: LogRecord[] = [];
+  #next: number;
+  #committed: number | null = null;
+  #logEnd: number;
+  #stopped: string | null;
+  #confirmedAtMs: number | null = null;
+
+  constructor(deps: LandDeps, task: StreamTask, assignment: Assignment, start: Start) {
+    this.#deps = deps;
+    this.#task = task;
+    this.#assignment = assignment;
+    this.startOffset = start.offset;
+    this.#next = start.offset;
+    this.#replay = start.intent;
+    this.#logEnd = assignment.logEnd;
+    this.#stopped = start.gap;
+    this.#processor = task.createProcessor({
+      logId: assignment.logId,
+      topic: assignment.topic,
+      partition: assignment.partition,
+    });
+  }
+
+  report(): PartitionReport {
+    return {
+      topic: this.#assignment.topic,
+      partition: this.#assignment.partition,
+      log_id: this.#assignment.logId,
+      next_offset: this.#next,
+      log_end: this.#logEnd,
+      lag: Math.max(0, this.#logEnd - this.#next),
+      is_stopped: this.#stopped !== null,
+      confirmed_at_ms: this.#confirmedAtMs,
+    };
+  }
+
+  async onBatch(polled: PolledBatch): Promise<'continue' | 'stop'> {
+    this.#logEnd = Math.max(this.#logEnd, polled.logEnd);
+    if (this.#stopped !== null) return 'stop';
+    try {
+      await this.#take(polled.records);
+      this.#gaugeLag();
+      return 'continue';
+    } catch (error) {
+      return this.#refuse(error);
+    }
+  }
+
+  async onIdle(): Promise<void> {
+    if (this.#stopped !== null || this.#replay !== null || this.#committed === this.#next) return;
+    // Only here the offset moves without an intent: every row before it is confirmed, so lag may read 0.
+    await this.#assignment.commit(this.#next, '');
+    this.#committed = this.#next;
+    this.#gaugeLag();
+  }
+
+  async #take(records: readonly LogRecord[]): Promise<void> {
+    if (this.#replay === null) {
+      await this.#confirm(this.#next, records, false);
+      return;
+    }
+    // An open intent is replayed with its own boundaries, however the log now hands the records over.
+    const { first, end } = this.#replay;
+    this.#held.push(...records);
+    if ((this.#held.at(-1)?.offset ?? 0) < end - 1) return;
+    const rest = this.#held.filter((record) => record.offset >= end);
+    const replayed = this.#held.filter((record) => record.offset < end);
+    this.#held = [];
+    await this.#confirm(first, replayed, true, end);
+    this.#replay = null;
+    if (rest.length > 0) await this.#confirm(end, rest, false);
+  }
+
+  async #confirm(first: number, records: readonly LogRecord[], isReplay: boolean, intentEnd?: number): Promise<void> {
+    const last = records.at(-1);
+    if (last === undefined) throw new InvariantError('a batch without records');
+    const { logId, topic, partition, signal } = this.#assignment;
+    const end = intentEnd ?? last.offset + 1;
+    const batch: RecordBatch = {
+      logId,
+      topic,
+      partition,
+      first,
+      end,
+      records,
+      batchId: batchIdOf(logId, topic, partition, first, end),
+    };
+    const startedMs = this.#deps.clock.nowMs();
+    // The intent. Refused (FENCED) means: nothing of this batch was inserted by us, its next owner reads it again.
+    await this.#assignment.commit(first, intentMetadata(end, logId));
+    const output = await this.#whileAlive(() => this.#processor.build(batch, signal));
+    await this.#whileAlive(() => landBatch(this.#deps, this.#task.service, batch, output, isReplay, signal));
+    this.#processor.landed(batch, output);
+    this.#next = end;
+    this.#committed = null;
+    this.#measure(batch, output, startedMs);
+  }
+
+  /**
+   * Runs until it succeeds: infrastructure that says "later" is waited for, with the log as the buffer. Running
+   * `landBatch` again is safe: every insert repeats its token, every append is recognised as a duplicate.
+   */
+  async #whileAlive<T>(effect: () => Promise<T>): Promise<T> {
+    const { signal } = this.#assignment;
+    for (let backoffMs = BACKOFF_MS; ; backoffMs = Math.min(backoffMs * 2, BACKOFF_MAX_MS)) {
+      if (signal.aborted) throw new TransportError('FENCED', 'the epoch is over', { retryable: false });
+      try {
+        return await effect();
+      } catch (error) {
+        if (!(error instanceof TransportError) || !error.retryable) throw error;
+        this.#deps.logger.warn(
+          { err: error, ...place(this.#task, this.#assignment), backoff_ms: backoffMs },
+          'batch waits',
+        );
+        await this.#deps.clock.sleep(backoffMs, signal);
+      }
+    }
+  }
+
+  #refuse(error: unknown): 'stop' {
+    if (!(error instanceof TransportError)) throw error;
+    const { signal } = this.#assignment;
+    if (error.code === 'FENCED' || error.code === 'ABORTED' || signal.aborted) {
+      this.#deps.metrics.count('stream_batches_dropped_total', { service: this.#task.service });
+      throw new TransportError('FENCED', 'batch dropped: the epoch is over', { retryable: false, cause: error });
+    }
+    // Permanent: neither retried for ever nor dead-lettered. The log keeps the records until a person has looked.
+    this.#stopped = error.message;
+    this.#deps.logger.error(
+      { err: error, ...place(this.#task, this.#assignment) },
+      'partition stopped: permanent error',
+    );
+    return 'stop';
+  }
+
+  #gaugeLag(): void {
+    const { topic, partition } = this.#assignment;
+    const lag = Math.max(0, this.#logEnd - this.#next);
+    this.#deps.metrics.gauge('stream_lag_records', lag, { service: this.#task.service, topic, partition });
+  }
+
+  #measure(batch: RecordBatch, output: BatchOutput, startedMs: number): void {
+    const { service } = this.#task;
+    const nowMs = this.#deps.clock.nowMs();
+    this.#confirmedAtMs = nowMs;
+    this.#deps.metrics.count('stream_batches_total', { service });
+    this.#deps.metrics.count('stream_records_total', { service, topic: batch.topic }, batch.records.length);
+    this.#deps.metrics.count('stream_duplicates_total', { service }, output.counts.duplicates);
+    this.#deps.metrics.observe('stream_batch_seconds', (nowMs - startedMs) / 1000, { service });
+    const oldestMs = batch.records[0]?.timestampMs ?? nowMs;
+    this.#deps.metrics.observe('stream_freshness_seconds', Math.max(0, nowMs - oldestMs) / 1000, { service });
+  }
+}

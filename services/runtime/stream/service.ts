@@ -1,0 +1,75 @@
+import { groupOf } from '../../../schemas/topics.ts';
+import { InvariantError } from '../errors.ts';
+import type { ServiceReport } from '../pipeline.ts';
+import type { Consumer, Health, Service } from '../ports.ts';
+import type { LandDeps } from './land.ts';
+import { createPartitionLoop, type PartitionLoop } from './partition-loop.ts';
+import type { StreamTask } from './types.ts';
+
+export interface StreamSettings {
+  /** Bounds of one batch (delivery protocol 2.2.1): whichever comes first closes it. */
+  readonly batchRecordsMax: number;
+  readonly batchBytesMax: number;
+  readonly lingerMs: number;
+  /** Quiet time after which the plain offset is committed, so that lag reads 0. */
+  readonly idleMs: number;
+  /** A bug surfaced: the process must end and start again from what is stored. */
+  readonly onCrash: (error: unknown) => void;
+}
+
+/** A service that reads topics through the stream loop. */
+export interface StreamService extends Service {
+  readonly report: () => ServiceReport;
+}
+
+/** Runs a task over every partition its consumer group gives this process. */
+export const createStreamService = (deps: LandDeps, task: StreamTask, settings: StreamSettings): StreamService => {
+  const loops = new Map<string, PartitionLoop>();
+  let consumer: Consumer | null = null;
+  let hasStarted = false;
+
+  const health = (): Health => {
+    if (!hasStarted) return { state: 'starting', detail: 'not yet started' };
+    const stopped = [...loops.values()].map((loop) => loop.report()).filter((report) => report.is_stopped);
+    deps.metrics.gauge('stream_partitions_stopped', stopped.length, { service: task.service });
+    if (stopped.length === 0) return { state: 'ok', detail: '' };
+    const names = stopped.map((report) => `${report.topic}/${report.partition}`).join(', ');
+    return { state: 'degraded', detail: `stopped by a permanent error: ${names}` };
+  };
+
+  return {
+    name: task.service,
+    start: async () => {
+      consumer = await deps.log.consume({
+        group: groupOf(task.service),
+        topics: task.topics,
+        recordsMax: settings.batchRecordsMax,
+        bytesMax: settings.batchBytesMax,
+        lingerMs: settings.lingerMs,
+        idleMs: settings.idleMs,
+        assigned: async (assignment) => {
+          const key = `${assignment.topic}/${assignment.partition}`;
+          const loop = await createPartitionLoop(deps, task, assignment);
+          loops.set(key, loop);
+          assignment.signal.addEventListener('abort', () => {
+            if (loops.get(key) === loop) loops.delete(key);
+          });
+          return loop;
+        },
+        onCrash: (error) =>
+          settings.onCrash(new InvariantError(`service ${task.service} met a bug: ${String(error)}`, { cause: error })),
+      });
+      hasStarted = true;
+    },
+    health,
+    report: () => ({
+      service: task.service,
+      ...health(),
+      partitions: [...loops.values()].map((loop) => loop.report()),
+    }),
+    drain: async () => {
+      await consumer?.close();
+      consumer = null;
+    },
+  };
+};
