@@ -1,0 +1,189 @@
+/** The only reader of argv and environment: config → adapters → services → drain. */
+import { Command, CommanderError, Option } from 'commander';
+import { createWorld, packageVersion, type World } from './commands/world.ts';
+import { loadConfig } from './runtime/config.ts';
+import { ConfigError, TransportError } from './runtime/errors.ts';
+
+const EXIT_CONFIG = 2;
+
+interface GlobalOptions {
+  readonly config?: string;
+}
+
+const stop = new AbortController();
+let signals = 0;
+for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(name, () => {
+    signals += 1;
+    stop.abort();
+    // A second Ctrl-C means it: everything acknowledged is in the log already, a kill loses nothing.
+    if (signals > 1) process.exit(130);
+  });
+}
+
+/** Reads the config and builds the world of a command. A flag outranks the environment, which outranks the file. */
+const worldOf = (command: Command, overrides: Readonly<Record<string, string>> = {}, level?: string): World => {
+  const { config } = command.optsWithGlobals<GlobalOptions>();
+  return createWorld(
+    loadConfig(config ?? process.env['TACHO_CONFIG'] ?? null, { ...process.env, ...overrides }),
+    stop.signal,
+    level,
+  );
+};
+
+const dataOverride = (dir: string | undefined): Readonly<Record<string, string>> =>
+  dir === undefined ? {} : { TACHO_DATA_DIR: dir };
+
+const program = new Command('tacho')
+  .description('Tachograph, a flight recorder for AI agents: every step once, with what it cost and what it touched.')
+  .version(packageVersion())
+  .option('--config <file>', 'config file (default config/tachograph.yaml; every key also as TACHO_<SECTION>_<KEY>)')
+  .showHelpAfterError('(tacho --help lists the commands)')
+  .enablePositionalOptions()
+  .exitOverride();
+
+const QUIET = 'warn';
+const dataOption = () => new Option('--data <dir>', 'data folder of the embedded log and engine (default .tacho)');
+
+program
+  .command('up')
+  .description('run every service in one process')
+  .addOption(dataOption())
+  .option('--demo', 'play recorded agent traffic in, as if live, under tenant demo')
+  .option('--no-demo', 'start without the demo')
+  .option('--exit-when-idle', 'stop by itself, exit 0, once everything accepted is stored and judged')
+  .action(async (options: { data?: string; demo?: boolean; exitWhenIdle?: boolean }, command: Command) => {
+    const { up } = await import('./commands/up.ts');
+    const isInteractive = process.stdout.isTTY === true;
+    const world = worldOf(
+      command,
+      dataOverride(options.data),
+      process.env['TACHO_LOG_LEVEL'] === undefined && isInteractive ? QUIET : undefined,
+    );
+    process.exitCode = await up(world, { demo: options.demo === true, exitWhenIdle: options.exitWhenIdle === true });
+  });
+
+const SERVICES = {
+  receiver: 'take OTLP over HTTP and write it to the event log',
+  normalizer: 'decode, recognise, redact; write spans and steps',
+  ledger: 'book what each model call cost; write runs',
+  api: 'query API and console',
+} as const;
+
+for (const [name, description] of Object.entries(SERVICES)) {
+  program
+    .command(name)
+    .description(`run one service: ${description}`)
+    .addOption(dataOption())
+    .action(async (options: { data?: string }, command: Command) => {
+      const { runService } = await import('./commands/run-service.ts');
+      process.exitCode = await runService(worldOf(command, dataOverride(options.data)), name);
+    });
+}
+
+program
+  .command('import')
+  .description('send recorded OTLP (.bin protobuf, .json, .ndjson[.gz]) to an OTLP endpoint')
+  .argument('<path...>', 'files or folders')
+  .option('--to <url>', 'OTLP/HTTP endpoint (default: the receiver of this config)')
+  .option('--api <url>', 'query API that --wait asks (default: the API of this config)')
+  .option('--tenant <name>', 'tenant to send as')
+  .option('--token <token>', 'bearer token')
+  .option('--now', 'shift times so that the newest is now; identities stay, a second import is recognised')
+  .option('--wait', 'return when all of it is queryable, and compare what was sent with what is stored')
+  .action(
+    async (
+      paths: string[],
+      options: { to?: string; api?: string; tenant?: string; token?: string; now?: boolean; wait?: boolean },
+      command: Command,
+    ) => {
+      const { importFiles } = await import('./commands/import.ts');
+      const world = worldOf(command, {}, QUIET);
+      const { receiver, api } = world.config;
+      process.exitCode = await importFiles(world, {
+        paths,
+        to: options.to ?? `http://127.0.0.1:${receiver.http_port}`,
+        api: options.api ?? `http://127.0.0.1:${api.port}`,
+        tenant: options.tenant ?? null,
+        token: options.token ?? null,
+        now: options.now === true,
+        wait: options.wait === true,
+      });
+    },
+  );
+
+program
+  .command('query')
+  .description('run read-only SQL over what is stored')
+  .argument('<sql>', 'a SELECT, SHOW, DESCRIBE or EXPLAIN')
+  .option('--format <name>', 'any ClickHouse output format', 'PrettyCompact')
+  .addOption(dataOption())
+  .action(async (sql: string, options: { format: string; data?: string }, command: Command) => {
+    const { query } = await import('./commands/query.ts');
+    process.exitCode = await query(worldOf(command, dataOverride(options.data), QUIET), sql, options.format);
+  });
+
+program
+  .command('audit')
+  .description('prove from stored data that nothing is lost or doubled; exit 1 with the place where it is not so')
+  .option('--json', 'print the report as JSON')
+  .addOption(dataOption())
+  .action(async (options: { json?: boolean; data?: string }, command: Command) => {
+    const { runAudit } = await import('./commands/audit.ts');
+    process.exitCode = await runAudit(worldOf(command, dataOverride(options.data), QUIET), options.json === true);
+  });
+
+program
+  .command('migrate')
+  .description('apply the schema to the store, or print it')
+  .option('--print', 'print the DDL instead of applying it')
+  .addOption(dataOption())
+  .action(async (options: { print?: boolean; data?: string }, command: Command) => {
+    const { runMigrate } = await import('./commands/migrate.ts');
+    process.exitCode = await runMigrate(worldOf(command, dataOverride(options.data), QUIET), options.print === true);
+  });
+
+program
+  .command('doctor')
+  .description('check config, ports, log, store, schema and clock, with the fix for each finding')
+  .addOption(dataOption())
+  .action(async (options: { data?: string }, command: Command) => {
+    const { doctor } = await import('./commands/doctor.ts');
+    process.exitCode = await doctor(worldOf(command, dataOverride(options.data), QUIET));
+  });
+
+program.addHelpText(
+  'after',
+  `
+Examples:
+  $ npm start                                       everything, with a demo, on http://127.0.0.1:7070
+  $ npx tacho up --data ./data                      everything, empty
+  $ npx tacho import captures/ --wait               send recorded OTLP and see it stored
+  $ npx tacho query "SELECT model, sum(cost_usd) FROM ledger_entries GROUP BY model"
+  $ npx tacho audit                                 nothing lost, nothing doubled?`,
+);
+
+/** Says what went wrong in one paragraph; a stack trace only for bugs. */
+const fail = (error: unknown): number => {
+  if (error instanceof CommanderError) return error.exitCode;
+  if (error instanceof ConfigError) {
+    process.stderr.write(`The config has ${error.problems.length} problem(s); nothing was started:\n`);
+    for (const { key, value, allowed } of error.problems)
+      process.stderr.write(`  ${key}: is ${value}; allowed: ${allowed}\n`);
+    return EXIT_CONFIG;
+  }
+  if (error instanceof TransportError) {
+    process.stderr.write(
+      `${error.message}${error.cause instanceof Error ? `\n  because: ${error.cause.message}` : ''}\n`,
+    );
+    return 1;
+  }
+  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  return 70;
+};
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = fail(error);
+}
