@@ -1,0 +1,83 @@
+import { createApi } from '../api/service.ts';
+import { createLedgerFold } from '../ledger/fold.ts';
+import { createPriceBook } from '../ledger/prices/registry.ts';
+import { createNormalizerTask } from '../normalizer/service.ts';
+import { createReceiver, type Receiver } from '../receiver/service.ts';
+import { TOPICS } from '../../schemas/topics.ts';
+import type { Access } from '../runtime/access.ts';
+import type { PipelineReport } from '../runtime/pipeline.ts';
+import type { EventLog, Service, Store } from '../runtime/ports.ts';
+import { createFoldTask } from '../runtime/stream/fold-task.ts';
+import { createStreamService, type StreamService } from '../runtime/stream/service.ts';
+import type { StreamTask } from '../runtime/stream/types.ts';
+import type { World } from './world.ts';
+
+/** The ports a composition is wired to. */
+export interface Adapters {
+  readonly log: EventLog;
+  readonly store: Store;
+  /** The same store under a user who may only read. */
+  readonly readonlyStore: Store;
+  readonly access: Access;
+}
+
+/** OTLP in, event log out. */
+export const receiverOf = (world: World, adapters: Adapters): Receiver => {
+  const { receiver } = world.config;
+  return createReceiver(
+    {
+      host: receiver.host,
+      port: receiver.http_port,
+      bodyBytesMax: receiver.body_bytes_max,
+      inFlightBytesMax: receiver.in_flight_bytes_max,
+    },
+    { ...adapters, ...portsOf(world) },
+  );
+};
+
+/** Queries and pages. `pipeline`: what this process knows of its services. */
+export const apiOf = (world: World, adapters: Adapters, pipeline: () => PipelineReport, demo: boolean): Service =>
+  createApi(
+    { host: world.config.api.host, port: world.config.api.port, readonlyStore: adapters.readonlyStore },
+    { ...adapters, ...portsOf(world), pipeline, demo },
+  );
+
+/** The services that read topics, in the order data flows. */
+export const STREAM_SERVICES = ['normalizer', 'ledger'] as const;
+export type StreamServiceName = (typeof STREAM_SERVICES)[number];
+
+/** A stream service by name, on the loop they all share. */
+export const streamServiceOf = (
+  name: StreamServiceName,
+  world: World,
+  adapters: Adapters,
+  onCrash: (error: unknown) => void,
+): StreamService => {
+  const { stream } = world.config;
+  return createStreamService({ ...adapters, ...portsOf(world) }, taskOf(name, world, adapters), {
+    batchRecordsMax: stream.batch_records_max,
+    batchBytesMax: stream.batch_bytes_max,
+    lingerMs: stream.linger_ms,
+    idleMs: stream.idle_ms,
+    onCrash,
+  });
+};
+
+const taskOf = (name: StreamServiceName, world: World, adapters: Adapters): StreamTask => {
+  switch (name) {
+    case 'normalizer':
+      return createNormalizerTask(
+        { ...world.config.normalizer, sources: world.config.kafka.sources },
+        { store: adapters.store, logger: world.logger, metrics: world.metrics },
+      );
+    case 'ledger':
+      return createFoldTask(createLedgerFold(createPriceBook()), [TOPICS.steps], { store: adapters.store });
+  }
+};
+
+const portsOf = (world: World) => ({
+  clock: world.clock,
+  random: world.random,
+  logger: world.logger,
+  metrics: world.metrics,
+});

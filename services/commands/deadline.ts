@@ -1,0 +1,33 @@
+import type { Clock, Logger, Service } from '../runtime/ports.ts';
+
+/** A drain that takes longer is given up: everything acknowledged is in the log and will be read again. */
+const DRAIN_MS = 20_000;
+
+/** Starts services in order; when one fails, those already started are drained before the error goes on. */
+export const startAll = async (services: readonly Service[], logger: Logger, clock: Clock): Promise<void> => {
+  const started: Service[] = [];
+  for (const service of services) {
+    try {
+      await service.start();
+    } catch (error) {
+      await drainAll(started, logger, clock);
+      throw error;
+    }
+    started.push(service);
+    logger.info({ service: service.name }, 'service started');
+  }
+};
+
+/** Drains in reverse order, each with a deadline. */
+export const drainAll = async (services: readonly Service[], logger: Logger, clock: Clock): Promise<void> => {
+  for (const service of [...services].reverse()) {
+    const outcome = await Promise.race([
+      service.drain().then(
+        () => 'drained',
+        (error: unknown) => String(error),
+      ),
+      clock.sleep(DRAIN_MS).then(() => 'deadline passed'),
+    ]);
+    logger.info({ service: service.name, outcome }, 'service drained');
+  }
+};

@@ -1,0 +1,47 @@
+import type { PipelineReport } from '../runtime/pipeline.ts';
+import type { Service } from '../runtime/ports.ts';
+import { type Adapters, apiOf, receiverOf, STREAM_SERVICES, streamServiceOf } from './composition.ts';
+import { drainAll, startAll } from './deadline.ts';
+import { openAccess } from './open-access.ts';
+import { openLog } from './open-log.ts';
+import { openClientStore } from './open-store.ts';
+import { topicSpecs } from './topic-specs.ts';
+import type { World } from './world.ts';
+
+/** Runs one service until it is told to stop. The embedded engine is the one `tacho up` runs. Resolves to the exit code. */
+export const runService = async (world: World, name: string): Promise<number> => {
+  const crash = new AbortController();
+  const access = openAccess(world.config);
+  const log = await openLog(world);
+  const opened = name === 'receiver' ? null : await openClientStore(world);
+  const { createDeferredStore } = await import('../runtime/store/deferred.ts');
+  const store = opened?.store ?? createDeferredStore();
+  const adapters: Adapters = { log, store, readonlyStore: opened?.readonlyStore ?? store, access };
+  const service = buildService(name, world, adapters, (error) => {
+    world.logger.error({ err: error }, 'a bug ended the process; what is stored decides where it goes on');
+    crash.abort();
+  });
+  const stop = AbortSignal.any([world.stop, crash.signal]);
+  try {
+    await log.ensureTopics(topicSpecs(world.config));
+    await startAll([service], world.logger, world.clock);
+    world.print(`tacho ${name} is running; Ctrl-C stops`);
+    await new Promise<void>((resolve) => {
+      if (stop.aborted) resolve();
+      stop.addEventListener('abort', () => resolve());
+    });
+    return crash.signal.aborted ? 70 : 0;
+  } finally {
+    await drainAll([service], world.logger, world.clock);
+    await opened?.close();
+    await log.close();
+  }
+};
+
+const NO_REPORT: PipelineReport = { services: [] };
+
+const buildService = (name: string, world: World, adapters: Adapters, onCrash: (error: unknown) => void): Service => {
+  const stream = STREAM_SERVICES.find((candidate) => candidate === name);
+  if (stream !== undefined) return streamServiceOf(stream, world, adapters, onCrash);
+  return name === 'receiver' ? receiverOf(world, adapters) : apiOf(world, adapters, () => NO_REPORT, false);
+};

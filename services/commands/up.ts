@@ -1,0 +1,104 @@
+import { TOPICS } from '../../schemas/topics.ts';
+import type { PipelineReport } from '../runtime/pipeline.ts';
+import type { Service } from '../runtime/ports.ts';
+import { createDeferredStore } from '../runtime/store/deferred.ts';
+import { apiOf, receiverOf, STREAM_SERVICES, streamServiceOf } from './composition.ts';
+import { drainAll, startAll } from './deadline.ts';
+import { demoOf } from './demo.ts';
+import { untilIdle } from './idle-watch.ts';
+import { openAccess } from './open-access.ts';
+import { openLog } from './open-log.ts';
+import { openServingStore } from './open-store.ts';
+import { topicSpecs } from './topic-specs.ts';
+import type { World } from './world.ts';
+
+export interface UpOptions {
+  readonly demo: boolean;
+  readonly exitWhenIdle: boolean;
+}
+
+/** Exit code when a bug ended the process: sysexits' EX_SOFTWARE. */
+const EXIT_BUG = 70;
+
+/**
+ * Every service in one process. Order: log, then receiver and API (data is taken and pages answer at once), then the
+ * store, then what writes to it. Resolves to the exit code after the drain.
+ */
+export const up = async (world: World, options: UpOptions): Promise<number> => {
+  const startedMs = world.clock.nowMs();
+  const crash = new AbortController();
+  const stop = AbortSignal.any([world.stop, crash.signal]);
+  const onCrash = (error: unknown): void => {
+    world.logger.error({ err: error }, 'a bug ended the process; what is stored decides where it goes on');
+    crash.abort();
+  };
+  const access = openAccess(world.config);
+  const log = await openLog(world);
+  const store = createDeferredStore();
+  const readonlyStore = createDeferredStore();
+  const adapters = { log, store, readonlyStore, access };
+  const streams = STREAM_SERVICES.map((name) => streamServiceOf(name, world, adapters, onCrash));
+  const receiver = receiverOf(world, adapters);
+  const report = (): PipelineReport => ({ services: streams.map((service) => service.report()) });
+  const doors: readonly Service[] = [receiver, apiOf(world, adapters, report, options.demo)];
+  const running: Service[] = [];
+  try {
+    await log.ensureTopics(topicSpecs(world.config));
+    await startAll(doors, world.logger, world.clock);
+    running.push(...doors);
+    const opened = await openServingStore(world);
+    running.unshift({ name: 'store', start: async () => {}, health: () => ({ state: 'ok', detail: '' }), drain: opened.close });
+    store.set(opened.store);
+    readonlyStore.set(opened.readonlyStore);
+    const workers: Service[] = [...streams, ...(options.demo ? [demoOf(world)] : [])];
+    await startAll(workers, world.logger, world.clock);
+    running.push(...workers);
+    sayHello(world, options, opened.url, startedMs);
+    await untilStopped(world, options, stop, { log, report, receiver });
+    const stopped = streams.filter((service) => service.health().state === 'degraded').map((service) => service.health().detail);
+    for (const detail of stopped) world.progress(detail);
+    return crash.signal.aborted ? EXIT_BUG : stopped.length > 0 ? 1 : 0;
+  } finally {
+    await drainAll(running, world.logger, world.clock);
+    await log.close();
+  }
+};
+
+const untilStopped = async (
+  world: World,
+  options: UpOptions,
+  stop: AbortSignal,
+  parts: Pick<Parameters<typeof untilIdle>[0], 'log' | 'report'> & { readonly receiver: ReturnType<typeof receiverOf> },
+): Promise<void> => {
+  if (!options.exitWhenIdle) {
+    await new Promise<void>((resolve) => {
+      if (stop.aborted) resolve();
+      stop.addEventListener('abort', () => resolve());
+    });
+    return;
+  }
+  const topics = [...world.config.kafka.sources.map((source) => source.topic), TOPICS.steps];
+  const { log, report, receiver } = parts;
+  const watch = { clock: world.clock, log, topics, report, openRequests: receiver.openRequests, lastAcceptedMs: receiver.lastAcceptedMs };
+  await untilIdle(watch, stop).catch((error: unknown) => {
+    if (!stop.aborted) throw error;
+  });
+};
+
+const sayHello = (world: World, options: UpOptions, storeUrl: string, startedMs: number): void => {
+  const { receiver, api, kafka, data } = world.config;
+  const seconds = ((world.clock.nowMs() - startedMs) / 1000).toFixed(1);
+  const lines = [
+    '',
+    `Tachograph is up (${seconds} s).`,
+    `  console      http://${shown(api.host)}:${api.port}`,
+    `  OTLP/HTTP    http://${shown(receiver.host)}:${receiver.http_port}   (export OTEL_EXPORTER_OTLP_ENDPOINT to it)`,
+    `  ClickHouse   ${storeUrl}   (read-only for other clients)`,
+    `  event log    ${kafka.brokers.length > 0 ? `Kafka ${kafka.brokers.join(', ')}` : `sqlite in ${data.dir}`}`,
+    ...(options.demo ? ['  demo         recorded agent traffic plays in under tenant "demo"; npm start -- --no-demo starts without it'] : []),
+    '  Ctrl-C stops; nothing acknowledged is lost.',
+  ];
+  for (const line of lines) world.print(line);
+};
+
+const shown = (host: string): string => (host === '0.0.0.0' || host === '::' ? 'localhost' : host);
