@@ -1,0 +1,163 @@
+import { TOKEN_COLUMNS, type TokenBuckets, type TokenColumn } from '../../../schemas/ledger-entry.ts';
+import { COST_DECIMALS, divideHalfEven, formatCost, scaleNumber } from '../money.ts';
+import { COMMON_PER, type Price, RATE_DECIMALS, type Rate } from './price.ts';
+
+/** What is billed of one call, or of an aggregate of calls. */
+export interface BilledUsage {
+  readonly tokens: TokenBuckets;
+  /** Other billable quantities by name. */
+  readonly quantities: Readonly<Record<string, number>>;
+  readonly calls: number;
+  /** An aggregate of unknown size: a prompt-size tier cannot be told, so the base rate stands. */
+  readonly isAggregate: boolean;
+}
+
+/** One line of a bill. `rate_key` differs from the bucket's own when a rate stands in for a missing one. */
+export interface LineItem {
+  readonly bucket: string;
+  readonly quantity: number;
+  readonly rate_key: string;
+  /** USD per `per` units, decimal text. */
+  readonly rate_usd: string;
+  readonly per: number;
+  /** Rounded for show; the total is rounded once from the exact sum. */
+  readonly cost_usd: string;
+}
+
+export interface CostExplanation {
+  readonly price_id: string;
+  readonly lines: readonly LineItem[];
+  /** Used quantities (images, searches …) this price says nothing of: not part of the cost. */
+  readonly unpriced_quantities: readonly string[];
+  /** Sum of the lines, rounded half-even to 12 places; null when tokens were used that this price has no rate for. */
+  readonly cost_usd: string | null;
+}
+
+/**
+ * Rates by bucket, first one present counts. A bucket without its own falls back to the one it would sit in:
+ * cached reads and writes to input, reasoning to output, audio to text.
+ */
+const RATE_KEYS: Readonly<Record<TokenColumn, readonly string[]>> = {
+  input_tokens: ['input_mtok'],
+  cache_read_tokens: ['cache_read_mtok', 'input_mtok'],
+  cache_write_tokens: ['cache_write_mtok', 'input_mtok'],
+  cache_write_1h_tokens: ['cache_write_1h_mtok', 'cache_write_mtok', 'input_mtok'],
+  output_tokens: ['output_mtok'],
+  reasoning_tokens: ['output_reasoning_mtok', 'output_mtok'],
+  audio_input_tokens: ['input_audio_mtok', 'input_mtok'],
+  audio_output_tokens: ['output_audio_mtok', 'output_mtok'],
+};
+
+/** Quantities as families name them → the catalogue's rate keys. */
+const QUANTITY_RATE_KEYS: ReadonlyMap<string, readonly string[]> = new Map([
+  ['web_searches', ['web_searches_kcount']],
+  ['web_search_requests', ['web_searches_kcount']],
+  ['storage_searches', ['storage_searches_kcount']],
+  ['file_searches', ['storage_searches_kcount']],
+  ['code_executions', ['code_executions_kcount']],
+  ['audio_seconds', ['audio_hours', 'input_audio_hours']],
+  ['input_audio_seconds', ['input_audio_hours', 'audio_hours']],
+  ['pages', ['input_document_kpages']],
+  ['characters', ['input_mchars']],
+]);
+const REQUESTS_RATE_KEY = 'requests_kcount';
+/** Quantities come as floats (seconds, mostly): this many decimals count. */
+const QUANTITY_DECIMALS = 9;
+/** Scale of a line before rounding: rate × quantity × common unit. */
+const LINE_SCALE = 10n ** BigInt(RATE_DECIMALS + QUANTITY_DECIMALS) * COMMON_PER;
+
+interface OpenLine {
+  readonly item: LineItem;
+  readonly exact: bigint;
+}
+
+/** The bill of one call, line by line. Whole-number arithmetic throughout. */
+export const explainCost = (price: Price, usage: BilledUsage): CostExplanation => {
+  const promptTokens = usage.isAggregate ? 0 : promptTokensPerCall(usage);
+  const quantities = quantityLines(price, usage, promptTokens);
+  // Models sold by the hour or page list no token rates: their tokens are told but not billed.
+  const isSoldByQuantity =
+    !price.rates.has('input_mtok') && !price.rates.has('output_mtok') && quantities.lines.length > 0;
+  const tokens = isSoldByQuantity ? NO_LINES : tokenLines(price, usage, promptTokens);
+  const requests = lineOf(price, 'requests', usage.calls, [REQUESTS_RATE_KEY], promptTokens);
+  const lines = [...quantities.lines, ...tokens.lines, ...(requests === null ? [] : [requests])];
+  const exact = lines.reduce((sum, line) => sum + line.exact, 0n);
+  return {
+    price_id: price.price_id,
+    lines: lines.map((line) => line.item),
+    unpriced_quantities: quantities.unpriced,
+    cost_usd: tokens.unpriced.length === 0 ? roundLine(exact) : null,
+  };
+};
+
+interface Lines {
+  readonly lines: readonly OpenLine[];
+  readonly unpriced: readonly string[];
+}
+const NO_LINES: Lines = { lines: [], unpriced: [] };
+
+const quantityLines = (price: Price, usage: BilledUsage, promptTokens: number): Lines =>
+  collect(
+    Object.entries(usage.quantities).sort(([a], [b]) => (a < b ? -1 : 1)),
+    (name, quantity) => lineOf(price, name, quantity, QUANTITY_RATE_KEYS.get(name) ?? [], promptTokens),
+  );
+
+const tokenLines = (price: Price, usage: BilledUsage, promptTokens: number): Lines =>
+  collect(
+    TOKEN_COLUMNS.map((column) => [column, usage.tokens[column] ?? 0] as const),
+    (column, quantity) => lineOf(price, column, quantity, RATE_KEYS[column], promptTokens),
+  );
+
+const collect = <Name extends string>(
+  amounts: readonly (readonly [name: Name, quantity: number])[],
+  build: (name: Name, quantity: number) => OpenLine | null,
+): Lines => {
+  const lines: OpenLine[] = [];
+  const unpriced: string[] = [];
+  for (const [name, quantity] of amounts) {
+    if (quantity <= 0) continue;
+    const line = build(name, quantity);
+    if (line === null) unpriced.push(name);
+    else lines.push(line);
+  }
+  return { lines, unpriced };
+};
+
+const lineOf = (
+  price: Price,
+  bucket: string,
+  quantity: number,
+  keys: readonly string[],
+  promptTokens: number,
+): OpenLine | null => {
+  const scaled = scaleNumber(quantity, QUANTITY_DECIMALS);
+  const key = keys.find((candidate) => price.rates.has(candidate));
+  const rate = key === undefined ? undefined : price.rates.get(key);
+  if (key === undefined || rate === undefined || scaled === null) return null;
+  const usd = rateFor(rate, promptTokens);
+  const exact = scaled * usd * (COMMON_PER / rate.per);
+  const item: LineItem = {
+    bucket,
+    quantity,
+    rate_key: key,
+    rate_usd: formatCost(divideHalfEven(usd, 10n ** BigInt(RATE_DECIMALS - COST_DECIMALS))),
+    per: Number(rate.per),
+    cost_usd: roundLine(exact),
+  };
+  return { item, exact };
+};
+
+/** The whole call is charged at the tier its prompt reaches, as every provider in the catalogue does. */
+const rateFor = (rate: Rate, promptTokens: number): bigint =>
+  rate.tiers.findLast((tier) => promptTokens > tier.aboveInputTokens)?.usd ?? rate.base;
+
+const promptTokensPerCall = ({ tokens, calls }: BilledUsage): number =>
+  ((tokens.input_tokens ?? 0) +
+    (tokens.cache_read_tokens ?? 0) +
+    (tokens.cache_write_tokens ?? 0) +
+    (tokens.cache_write_1h_tokens ?? 0) +
+    (tokens.audio_input_tokens ?? 0)) /
+  Math.max(1, calls);
+
+const roundLine = (exact: bigint): string =>
+  formatCost(divideHalfEven(exact * 10n ** BigInt(COST_DECIMALS), LINE_SCALE));

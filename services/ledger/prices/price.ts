@@ -1,0 +1,100 @@
+import type { UnpricedReason } from '../../../schemas/ledger-entry.ts';
+import { assert } from '../../runtime/errors.ts';
+import { parseScaled } from '../money.ts';
+
+/** Decimals a rate is kept with: the catalogue has up to 17. */
+export const RATE_DECIMALS = 18;
+/** Common multiple of every unit size (1e6 tokens, 1e3 requests, 3600 s, 1e9 pixels): lets all lines meet in one sum. */
+export const COMMON_PER = 9_000_000_000n;
+
+/** From more than `aboveInputTokens` of prompt on, the whole call is charged at this rate. */
+export interface RateTier {
+  readonly aboveInputTokens: number;
+  readonly usd: bigint;
+}
+
+/** USD for `per` units, scaled by 10^RATE_DECIMALS. */
+export interface Rate {
+  readonly per: bigint;
+  readonly base: bigint;
+  /** Ascending thresholds. */
+  readonly tiers: readonly RateTier[];
+}
+
+/** What one model costs at one provider at one time. Rate keys are the catalogue's: `input_mtok`, `cache_read_mtok` … */
+export interface Price {
+  readonly price_id: string;
+  readonly source: string;
+  readonly rates: ReadonlyMap<string, Rate>;
+  /** The provider was not told (or speaks for others) and was inferred from the model's name. */
+  readonly is_inferred: boolean;
+}
+
+/** One call as far as its price goes. The price is that of the call's own time. */
+export interface PriceQuery {
+  readonly provider: string | null;
+  readonly model: string | null;
+  readonly tsMicros: number;
+  readonly region: string | null;
+  readonly tier: string | null;
+}
+
+export type PriceRefusal = { readonly reason: Extract<UnpricedReason, 'no_price' | 'no_model' | 'ambiguous_model'> };
+export type PriceAnswer = Price | PriceRefusal;
+
+/** Looks prices up. Pure: the same query always gives the same answer. */
+export interface PriceBook {
+  readonly find: (query: PriceQuery) => PriceAnswer;
+}
+
+/** One list of prices. `no_price` lets the next source answer. */
+export interface PriceSource extends PriceBook {
+  readonly name: string;
+}
+
+export const isPrice = (answer: PriceAnswer): answer is Price => 'rates' in answer;
+
+/** A book over several sources, first come first served: a user's own price stands before the catalogue's. */
+export const bookOf = (sources: readonly PriceSource[]): PriceBook => ({
+  find: (query) => {
+    if (query.model === null || query.model.trim() === '') return { reason: 'no_model' };
+    for (const source of sources) {
+      const answer = source.find(query);
+      if (isPrice(answer) || answer.reason !== 'no_price') return answer;
+    }
+    return { reason: 'no_price' };
+  },
+});
+
+/** Unit size by the ending of a rate key, as the catalogue's unit table has it. */
+const PER_BY_SUFFIX: readonly (readonly [suffix: string, per: bigint])[] = [
+  ['_mtok', 1_000_000n],
+  ['_kcount', 1_000n],
+  ['_mchars', 1_000_000n],
+  ['_hours', 3_600n],
+  ['_gpixels', 1_000_000_000n],
+  ['_kpages', 1_000n],
+];
+
+/** Unit size of a rate key, or null for a key whose unit is not known here. */
+export const perOf = (key: string): bigint | null =>
+  PER_BY_SUFFIX.find(([suffix]) => key.endsWith(suffix))?.[1] ?? null;
+
+/** A rate from decimal text; null when the key's unit or a figure cannot be read, or a figure is negative. */
+export const buildRate = (
+  key: string,
+  base: string,
+  tiers: readonly { readonly start: number; readonly usd: string }[] = [],
+): Rate | null => {
+  const per = perOf(key);
+  const scaled = parseScaled(base, RATE_DECIMALS);
+  if (per === null || scaled === null || scaled < 0n) return null;
+  assert(COMMON_PER % per === 0n, `unit size ${per} of ${key} does not divide the common multiple`);
+  const built: RateTier[] = [];
+  for (const tier of tiers) {
+    const usd = parseScaled(tier.usd, RATE_DECIMALS);
+    if (usd === null || usd < 0n) return null;
+    built.push({ aboveInputTokens: tier.start, usd });
+  }
+  return { per, base: scaled, tiers: built.sort((a, b) => a.aboveInputTokens - b.aboveInputTokens) };
+};
