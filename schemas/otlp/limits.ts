@@ -10,4 +10,4 @@ export const ITEMS_MAX = 500_000;
 /** Attributes, values, events and links of one item: what bounds its memory at about 100 bytes each. */
 export const NODES_MAX = 2_000_000;
 /** Brackets open at once in a JSON body. V8 parses iteratively, but its time and memory grow with the depth. */
-export const JSON_NESTING_MAX = 400_000;
+export const JSON_NESTING_MAX = 1_000_000;
