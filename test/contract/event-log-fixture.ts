@@ -5,6 +5,7 @@ import type {
   ConsumeOptions,
   Consumer,
   EventLog,
+  Logger,
   OutgoingRecord,
   PolledBatch,
   TopicSpec,
@@ -138,4 +139,10 @@ export const codeOf = async (work: Promise<unknown>): Promise<string> => {
   } catch (error) {
     return error instanceof TransportError ? error.code : String(error);
   }
+};
+
+/** Says nothing: warnings are part of what these tests provoke. */
+export const quietLogger: Logger = {
+  ...{ debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined },
+  child: () => quietLogger,
 };
