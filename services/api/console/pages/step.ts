@@ -1,0 +1,83 @@
+import { type StepDetailRow, stepQuery } from '../../queries/steps.ts';
+import { bookingsOfSteps, read, readBookings, readContent } from '../../reads.ts';
+import { compact, duration, shortId, when } from '../format.ts';
+import { type Fragment, type Html, html } from '../html.ts';
+import { status } from '../parts.ts';
+import { linkTo, runsLink, type View } from '../view.ts';
+import { bookingCard } from './bookings.ts';
+import { chat } from './chat.ts';
+
+/** Characters of one part shown beside the waterfall; the API has the whole. */
+const DETAIL_CHARS_MAX = 20_000;
+
+/** One step: facts, error, content (with the grant, logged), booking, everything the emitter sent. null: no such step. */
+export const stepDetail = async (view: View, tenant: string, runId: string, stepId: string): Promise<Html | null> => {
+  const { context } = view;
+  const [steps, bookings] = await Promise.all([
+    read<StepDetailRow>(context, stepQuery({ tenant, runId, stepId })),
+    readBookings(context, tenant, runId),
+  ]);
+  const step = steps[0];
+  if (step === undefined) return null;
+  const booked = bookingsOfSteps(steps, bookings.standing).get(step.step_id) ?? [];
+  return html`<header><h2>${step.name === '' ? step.step_kind : step.name}</h2><a class="close" href="${linkTo(`/runs/${encodeURIComponent(runId)}`, { ...view.params, step: undefined })}" data-close aria-label="Close">✕</a></header>
+<p>${status(step.status)} <span class="quiet">${step.step_kind}, told by ${step.vantage} as ${step.signal}, ${step.family}</span></p>
+${(step.error_message !== null || step.error_type !== null) && html`<pre class="failure">${[step.error_type, step.error_message].filter((text) => text !== null).join(': ')}</pre>`}
+${facts(view, step)}
+${booked.length > 0 && html`<h3>Booking</h3>${booked.map((entry) => bookingCard(entry))}`}
+${await contentPart(view, tenant, runId, stepId)}
+${mapTable('Attributes', step.attributes)}${mapTable('Resource', step.resource)}${mapTable('Labels', step.labels)}
+<p class="quiet small">${step.log_topic}/${step.log_partition}/${step.log_offset}, item ${step.log_index}; stored ${when(step.logged_at, view.nowMs)}</p>`;
+};
+
+const contentPart = async (view: View, tenant: string, runId: string, stepId: string): Promise<Html> => {
+  if (!view.caller.grants.has('content')) {
+    return html`<h3>Content</h3><p class="quiet">Prompts and answers need the grant <code>content</code>.</p>`;
+  }
+  const parts = await readContent(view.context, view.caller, {
+    tenant,
+    runId,
+    stepIds: [stepId],
+    charsMax: DETAIL_CHARS_MAX,
+  });
+  return parts.length === 0 ? html`` : html`<h3>Content</h3>${chat(parts)}`;
+};
+
+const facts = (view: View, step: StepDetailRow): Html => {
+  const model = step.response_model ?? step.request_model;
+  const rows: readonly (readonly [string, Fragment])[] = [
+    ['Started', when(step.ts, view.nowMs)],
+    ['Took', step.duration_ns > 0 ? duration(step.duration_ns / 1e6) : null],
+    ['Agent', step.agent_name && html`<a href="${runsLink(view, { agent: step.agent_name })}">${step.agent_name}</a>`],
+    ['Tool', step.tool_name && html`<a href="${runsLink(view, { tool: step.tool_name })}">${step.tool_name}</a>`],
+    [
+      'Model',
+      model && html`<a href="${runsLink(view, { model })}">${model}</a>${step.provider && ` (${step.provider})`}`,
+    ],
+    ['Asked for', step.request_model !== model ? step.request_model : null],
+    [
+      'Reported in / out',
+      step.reported_input_tokens === null && step.reported_output_tokens === null
+        ? null
+        : `${compact(step.reported_input_tokens)} / ${compact(step.reported_output_tokens)}`,
+    ],
+    ['Attempt', step.attempt],
+    ['User', step.user_id],
+    ['On behalf of', step.on_behalf_of],
+    ['Call', step.call_role],
+    ['Flags', step.flags.length > 0 ? step.flags.join(', ') : null],
+    ['Scope', step.scope_name === '' ? null : `${step.scope_name} ${step.scope_version}`],
+    ['Trace', step.trace_id === '' ? null : shortId(step.trace_id, 12)],
+    ['Span', step.span_id === '' ? null : shortId(step.span_id, 16)],
+    ['Parent', step.parent_span_id === '' ? null : shortId(step.parent_span_id, 16)],
+  ];
+  return html`<dl class="facts">${rows
+    .filter(([, value]) => value !== null && value !== '')
+    .map(([label, value]) => html`<div><dt>${label}</dt><dd>${value}</dd></div>`)}</dl>`;
+};
+
+const mapTable = (title: string, entries: Readonly<Record<string, string>>): Html | null => {
+  const names = Object.keys(entries).sort();
+  if (names.length === 0) return null;
+  return html`<details class="map"><summary>${title} <span class="quiet">${names.length}</span></summary><table>${names.map((name) => html`<tr><th scope="row">${name}</th><td><pre>${entries[name]}</pre></td></tr>`)}</table></details>`;
+};

@@ -1,0 +1,146 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { TransportError } from '../../runtime/errors.ts';
+import { readiness } from '../api-plugin.ts';
+import type { ApiContext } from '../deps.ts';
+import { callerOf, problemOf } from '../http.ts';
+import { findRun } from '../reads.ts';
+import { tenantScope } from '../tenant-scope.ts';
+import { connectPage } from './pages/connect.ts';
+import { overviewPage } from './pages/overview.ts';
+import { pipelinePage } from './pages/pipeline.ts';
+import { runPage } from './pages/run.ts';
+import { runsPage } from './pages/runs.ts';
+import { problemPage, startingPage } from './pages/starting.ts';
+import { stepDetail } from './pages/step.ts';
+import { rangeChoice, type View } from './view.ts';
+
+type PageOf = (view: View, request: FastifyRequest) => Promise<string> | string;
+
+const paramOf = (request: FastifyRequest, name: string): string => {
+  const params = request.params;
+  if (typeof params !== 'object' || params === null) return '';
+  const found = Object.entries(params).find(([key]) => key === name)?.[1];
+  return typeof found === 'string' ? found : '';
+};
+
+const PAGES: readonly { readonly path: string; readonly render: PageOf }[] = [
+  { path: '/', render: overviewPage },
+  { path: '/runs', render: runsPage },
+  { path: '/runs/:run_id', render: (view, request) => runPage(view, paramOf(request, 'run_id')) },
+  { path: '/runs/:run_id/steps/:step_id', render: (view, request) => stepFragment(view, request) },
+  { path: '/pipeline', render: pipelinePage },
+  { path: '/connect', render: connectPage },
+];
+
+/** The panel of one step, for the script that opens it in place; without scripts the run page carries it. */
+const stepFragment = async (view: View, request: FastifyRequest): Promise<string> => {
+  const runId = paramOf(request, 'run_id');
+  const { tenant } = await findRun(view.context, view.tenant, runId);
+  const detail = await stepDetail(view, tenant, runId, paramOf(request, 'step_id'));
+  return detail?.markup ?? '<p class="quiet pad">This step is not stored any more.</p>';
+};
+
+/** The console: server-rendered pages and their few files. */
+export const consolePlugin = async (app: FastifyInstance, options: { readonly context: ApiContext }): Promise<void> => {
+  const { context } = options;
+  for (const entry of PAGES) {
+    app.get(entry.path, async (request, reply) => {
+      reply.type('text/html; charset=utf-8').header('cache-control', 'no-store');
+      try {
+        return await entry.render(viewOf(request, context), request);
+      } catch (error) {
+        return failure(request, reply, context, error);
+      }
+    });
+  }
+  registerAssets(app);
+  app.setNotFoundHandler(async (request, reply) =>
+    reply
+      .code(404)
+      .type('text/html; charset=utf-8')
+      .send(problemPage('Not found', `There is no page ${request.url.split('?')[0]}.`)),
+  );
+};
+
+const viewOf = (request: FastifyRequest, context: ApiContext): View => {
+  const caller = callerOf(request, context, 'read');
+  const params = Object.fromEntries(new URL(request.url, 'http://console').searchParams);
+  const nowMs = context.clock.nowMs();
+  return {
+    context,
+    caller,
+    nowMs,
+    tenant: tenantScope(caller, params['tenant']),
+    range: rangeChoice(params['range'], nowMs),
+    path: request.url.split('?')[0] ?? '/',
+    params,
+  };
+};
+
+/** Not ready is a state with a page of its own; everything else says what it is, without a stack. */
+const failure = async (
+  request: FastifyRequest,
+  reply: FastifyReply,
+  context: ApiContext,
+  error: unknown,
+): Promise<string> => {
+  const found = problemOf(error);
+  reply.code(found.status);
+  if (error instanceof TransportError && error.retryable) {
+    reply.header('retry-after', '2');
+    return startingPage(await readiness(context));
+  }
+  if (found.status === 500) context.logger.error({ err: error, path: request.url.split('?')[0] }, 'page failed');
+  const tenants = found.extra?.['tenants'];
+  const names = Array.isArray(tenants) ? tenants.filter((name) => typeof name === 'string') : [];
+  return problemPage(found.title, found.detail, names, request.url.split('?')[0]);
+};
+
+const require = createRequire(import.meta.url);
+const own = (name: string): URL => new URL(`./assets/${name}`, import.meta.url);
+
+/** The stylesheet is kept in files by what it dresses, and sent as one, in this order. */
+const STYLES = [
+  'base',
+  'top',
+  'parts',
+  'overview',
+  'tables',
+  'blocks',
+  'run',
+  'waterfall',
+  'detail',
+  'narrow',
+] as const;
+
+/** Every file the pages may load, read once at start; nothing else on disk can be asked for. */
+const ASSETS = [
+  {
+    path: '/assets/console.css',
+    type: 'text/css; charset=utf-8',
+    file: STYLES.map((name) => own(`styles/${name}.css`)),
+  },
+  { path: '/assets/console.js', type: 'text/javascript; charset=utf-8', file: own('console.js') },
+  { path: '/assets/run.js', type: 'text/javascript; charset=utf-8', file: own('run.js') },
+  { path: '/assets/chart.js', type: 'text/javascript; charset=utf-8', file: own('chart.js') },
+  { path: '/assets/starting.js', type: 'text/javascript; charset=utf-8', file: own('starting.js') },
+  { path: '/assets/icon.svg', type: 'image/svg+xml', file: own('icon.svg') },
+  {
+    path: '/assets/uplot.js',
+    type: 'text/javascript; charset=utf-8',
+    file: require.resolve('uplot/dist/uPlot.iife.min.js'),
+  },
+  { path: '/assets/uplot.css', type: 'text/css; charset=utf-8', file: require.resolve('uplot/dist/uPlot.min.css') },
+] as const;
+
+const registerAssets = (app: FastifyInstance): void => {
+  for (const asset of ASSETS) {
+    const files = Array.isArray(asset.file) ? asset.file : [asset.file];
+    const bytes = Buffer.concat(files.map((file) => readFileSync(file)));
+    app.get(asset.path, async (_request, reply) =>
+      reply.type(asset.type).header('cache-control', 'no-cache').send(bytes),
+    );
+  }
+};

@@ -1,0 +1,31 @@
+import type { Access } from '../runtime/access.ts';
+import type { Metrics } from '../runtime/metrics.ts';
+import type { PipelineReport } from '../runtime/pipeline.ts';
+import type { Clock, EventLog, Logger, Random, Store } from '../runtime/ports.ts';
+
+export interface ApiSettings {
+  readonly host: string;
+  /** 0 takes a free port; `address()` tells which. */
+  readonly port: number;
+  /** The same ClickHouse under a user who may only read, with limits on rows and time: answers `POST sql`. */
+  readonly readonlyStore: Store;
+}
+
+export interface ApiDeps {
+  readonly store: Store;
+  readonly log: EventLog;
+  readonly access: Access;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** What this process knows of its services. */
+  readonly pipeline: () => PipelineReport;
+  /** Recorded traffic is being played in under tenant `demo`. */
+  readonly demo: boolean;
+}
+
+/** What a handler works with. */
+export interface ApiContext extends ApiDeps {
+  readonly settings: ApiSettings;
+}

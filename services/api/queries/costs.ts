@@ -1,0 +1,81 @@
+import { FIGURES, type Figures } from './figures.ts';
+import { type Condition, type Query, READ_SETTINGS, type TimeRange, tenantIs, timeWithin, whereOf } from './query.ts';
+
+/** What costs may be grouped and filtered by: dimensions every ledger entry carries. Values are columns of ours. */
+export const COST_DIMENSIONS = [
+  'tenant_id',
+  'provider',
+  'model',
+  'agent_name',
+  'service',
+  'environment',
+  'workflow',
+  'user_id',
+  'account',
+  'session_id',
+  'run_id',
+  'region',
+  'service_tier',
+  'family',
+  'outcome',
+  'entry_kind',
+  'unpriced_reason',
+] as const;
+export type CostDimension = (typeof COST_DIMENSIONS)[number];
+
+/** Width of a time bucket: its SQL interval and its length in milliseconds (null: calendar, lengths differ). */
+export const COST_STEPS = {
+  minute: { interval: 'INTERVAL 1 MINUTE', ms: 60_000 },
+  '5m': { interval: 'INTERVAL 5 MINUTE', ms: 300_000 },
+  '15m': { interval: 'INTERVAL 15 MINUTE', ms: 900_000 },
+  hour: { interval: 'INTERVAL 1 HOUR', ms: 3_600_000 },
+  '6h': { interval: 'INTERVAL 6 HOUR', ms: 21_600_000 },
+  day: { interval: 'INTERVAL 1 DAY', ms: 86_400_000 },
+  week: { interval: 'INTERVAL 1 WEEK', ms: null },
+  month: { interval: 'INTERVAL 1 MONTH', ms: null },
+} as const;
+export type CostStep = keyof typeof COST_STEPS;
+export const COST_STEP_NAMES = Object.keys(COST_STEPS) as readonly CostStep[];
+
+export interface CostsInput {
+  readonly tenant: string | null;
+  readonly range: TimeRange;
+  readonly groupBy: readonly CostDimension[];
+  readonly step: CostStep | null;
+  readonly filters: Readonly<Partial<Record<CostDimension, string>>>;
+  readonly limit: number;
+}
+
+/** A group's key columns (as asked for, plus `bucket` when a step was asked for) and its figures. */
+export type CostRow = Figures & { readonly bucket?: string } & Readonly<Partial<Record<CostDimension, string | null>>>;
+
+/** Figures per group over [from, to), dearest first; with a step, per bucket in order of time. */
+export const costsQuery = (input: CostsInput): Query => {
+  const filters = COST_DIMENSIONS.map((dimension): Condition | undefined => {
+    const value = input.filters[dimension];
+    // An empty value asks for the rows that have none: NULL and '' alike.
+    if (value === undefined) return undefined;
+    return value === ''
+      ? { sql: `ifNull(toString(${dimension}), '') = ''`, params: {} }
+      : { sql: `${dimension} = {filter_${dimension}:String}`, params: { [`filter_${dimension}`]: value } };
+  });
+  const where = whereOf([tenantIs(input.tenant), timeWithin('ts', input.range), ...filters]);
+  const bucket =
+    input.step === null
+      ? []
+      : [`toDateTime(toStartOfInterval(e.ts, ${COST_STEPS[input.step].interval}, 'UTC'), 'UTC') AS bucket`];
+  const keys = [...bucket, ...input.groupBy.map((dimension) => `e.${dimension} AS ${dimension}`)];
+  const names = [...(input.step === null ? [] : ['bucket']), ...input.groupBy];
+  const order = input.step === null ? 'sum(e.cost_usd) DESC, calls DESC' : 'bucket, sum(e.cost_usd) DESC, calls DESC';
+  return {
+    sql: `SELECT
+  ${[...keys, FIGURES].join(',\n  ')}
+FROM ledger_entries AS e
+${where.sql}
+${names.length > 0 ? `GROUP BY ${names.join(', ')}\n` : ''}HAVING calls != 0 OR ifNull(sum(e.cost_usd), 0) != 0
+ORDER BY ${order}
+LIMIT {limit:UInt32}
+${READ_SETTINGS}`,
+    params: { ...where.params, limit: input.limit },
+  };
+};
