@@ -179,6 +179,31 @@ export const describeGroups = (context: ContractContext): void => {
     expect([order.get(0), order.get(1)]).toEqual([expected, expected]);
   });
 
+  test('closing a client lets a batch in flight append what it makes, and commit', async () => {
+    const { log, openSecond } = context.under();
+    const { topic, group } = await setUp();
+    const client = await openSecond();
+    const [begun, mayEnd] = [gate(), gate()];
+    const member = await joinGroup(client, {
+      ...{ group, topics: [topic] },
+      onBatch: async ({ batch, partition }, assignment) => {
+        begun.open();
+        await mayEnd.opened;
+        await client.append([record(topic, 'made', { partition: 1 - partition })]);
+        await assignment.commit((batch.records.at(-1)?.offset ?? 0) + 1, '');
+        return 'continue';
+      },
+    });
+    await log.append([record(topic, 'source', { partition: 0 })]);
+    await begun.opened;
+    const closing = client.close();
+    mayEnd.open();
+    await closing;
+    expect(member.crashes).toEqual([]);
+    expect((await log.committed(group, topic)).get(0)?.offset).toBe(1);
+    expect((await log.ranges(topic)).map(({ end }) => end)).toEqual([1, 1]);
+  });
+
   test('a client closed with members at work leaves its partitions to the others', async () => {
     const { log, openSecond } = context.under();
     const { topic, group } = await setUp();

@@ -79,11 +79,18 @@ const closeMember = async (member: Member, beating: Promise<void>): Promise<void
   await loops.settled(SETTLE_MAX_MS);
 };
 
+/** A member at work. */
+export interface RunningMember extends Consumer {
+  /** Stops as a killed process would: no drain, no leaving; the signals of all its epochs fire. */
+  readonly abandon: () => void;
+}
+
 /** Joins the group and works on what it is given until closed. Throws TransportError when it cannot join. */
-export const startMember = async (backend: LogBackend, options: ConsumeOptions): Promise<Consumer> => {
+export const startMember = async (backend: LogBackend, options: ConsumeOptions): Promise<RunningMember> => {
   const waker = createWaker(backend.clock);
+  const loops = createMemberLoops(backend, options, waker.wake);
   const member: Member = {
-    ...{ backend, options, waker, loops: createMemberLoops(backend, options, waker.wake) },
+    ...{ backend, options, waker, loops },
     ...{ id: backend.newMemberId(), isJoined: false, stage: 'open', seenMs: backend.clock.nowMs() },
   };
   const unwatch = backend.onGroupChange(options.group, waker.wake);
@@ -99,6 +106,13 @@ export const startMember = async (backend: LogBackend, options: ConsumeOptions):
     close: () => {
       closing ??= closeMember(member, beating).finally(unwatch);
       return closing;
+    },
+    abandon: () => {
+      closing ??= Promise.resolve();
+      unwatch();
+      member.stage = 'gone';
+      loops.fenceAll();
+      waker.wake();
     },
   };
 };

@@ -2,7 +2,7 @@ import { assert, TransportError } from '../errors.ts';
 import type { Clock, Commit, EventLog, OutgoingRecord, Random, RecordPosition } from '../ports.ts';
 import type { Claim, LogBackend } from './backend.ts';
 import { EMPTY_GROUP, type GroupState, leaveGroup, ownsPartition, releasePartition, syncGroup } from './group-state.ts';
-import { startMember } from './member.ts';
+import { type RunningMember, startMember } from './member.ts';
 import { createMemoryTopics, type MemoryTopics } from './memory-topics.ts';
 import { createListeners, type Listeners } from './waker.ts';
 
@@ -60,7 +60,7 @@ const createBackend = (world: World, isDown: () => boolean, ownMembers: Set<stri
   const reach = async (): Promise<void> => {
     // Every answer takes a turn of the event loop's microtasks, as any other log's would.
     await Promise.resolve();
-    if (isDown()) throw new TransportError('LOG_UNAVAILABLE', 'this client is closed', { retryable: false });
+    if (isDown()) throw new TransportError('LOG_UNAVAILABLE', 'this client is closed', { retryable: true });
   };
   const stateOf = (group: string): GroupState => world.groups.get(group) ?? EMPTY_GROUP;
   return {
@@ -112,10 +112,10 @@ const createBackend = (world: World, isDown: () => boolean, ownMembers: Set<stri
 const openClient = (world: World): MemoryEventLog => {
   let isDown = false;
   const ownMembers = new Set<string>();
-  const closers = new Set<() => Promise<void>>();
+  const members = new Set<RunningMember>();
   const backend = createBackend(world, () => isDown, ownMembers);
   const assertUp = (): void => {
-    if (isDown) throw new TransportError('LOG_UNAVAILABLE', 'the log is closed', { retryable: false });
+    if (isDown) throw new TransportError('LOG_UNAVAILABLE', 'the log is closed', { retryable: true });
   };
   const append = async (
     records: readonly OutgoingRecord[],
@@ -127,7 +127,7 @@ const openClient = (world: World): MemoryEventLog => {
     return world.topics.append(records);
   };
   const close = async (): Promise<void> => {
-    await Promise.all([...closers].map((closeMember) => closeMember()));
+    await Promise.all([...members].map((member) => member.close()));
     isDown = true;
   };
   let closing: Promise<void> | null = null;
@@ -141,8 +141,8 @@ const openClient = (world: World): MemoryEventLog => {
     consume: async (options) => {
       assertUp();
       const member = await startMember(backend, options);
-      closers.add(member.close);
-      return member;
+      members.add(member);
+      return { close: member.close };
     },
     ranges: async (topic) => {
       assertUp();
@@ -170,6 +170,7 @@ const openClient = (world: World): MemoryEventLog => {
     openClient: () => openClient(world),
     crash: () => {
       isDown = true;
+      for (const member of members) member.abandon();
       for (const group of world.groups.keys()) {
         changeGroup(world, group, (state) => leaveGroup(state, ownMembers, world.topics.partitionsOf));
       }

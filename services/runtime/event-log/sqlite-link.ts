@@ -71,12 +71,12 @@ export const startWorker = (settings: WorkerSettings, onNews: (news: News) => vo
       else reject(errorOf(message.refusal));
     });
     worker.on('error', (cause) => {
-      const error = new TransportError('LOG_UNAVAILABLE', 'the log worker broke', { retryable: false, cause });
+      const error = new TransportError('LOG_UNAVAILABLE', 'the log worker broke', { retryable: true, cause });
       end(error);
       reject(error);
     });
     worker.on('exit', () => {
-      const error = new TransportError('LOG_UNAVAILABLE', 'the log worker ended', { retryable: false });
+      const error = new TransportError('LOG_UNAVAILABLE', 'the log worker ended', { retryable: true });
       end(error);
       reject(error);
     });

@@ -63,20 +63,25 @@ export const sqliteCodeOf = (error: unknown): number | null =>
 /** https://www.sqlite.org/rescode.html */
 export const SQLITE_BUSY = 5;
 export const SQLITE_FULL = 13;
+export const SQLITE_NOTADB = 26;
 
 const pragma = (db: DatabaseSync, name: string): unknown => db.prepare(`PRAGMA ${name}`).get()?.[name];
 
-const createSchema = (db: DatabaseSync, path: string): void => {
+/** Reads only: a foreign file stays as it is. */
+const assertOurs = (db: DatabaseSync, path: string): void => {
+  const [version, application] = [pragma(db, 'user_version'), pragma(db, 'application_id')];
+  const isEmpty = db.prepare('SELECT count(*) AS n FROM sqlite_schema').get()?.['n'] === 0;
+  if (isEmpty || (version === VERSION && application === APPLICATION_ID)) return;
+  const detail = `${path} is no event log of this version (found ${version}, expected ${VERSION})`;
+  throw new TransportError('LOG_UNAVAILABLE', detail, { retryable: false });
+};
+
+const createSchema = (db: DatabaseSync): void => {
   if (pragma(db, 'user_version') === VERSION) return;
   db.exec('BEGIN IMMEDIATE');
   try {
-    const version = pragma(db, 'user_version');
-    const isEmpty = db.prepare('SELECT count(*) AS n FROM sqlite_schema').get()?.['n'] === 0;
-    if (version === 0 && isEmpty) db.exec(DDL);
-    else if (version !== VERSION) {
-      const detail = `${path} is no event log of this version (found ${version}, expected ${VERSION})`;
-      throw new TransportError('LOG_UNAVAILABLE', detail, { retryable: false });
-    }
+    // Another process may have been first.
+    if (pragma(db, 'user_version') === 0) db.exec(DDL);
     db.exec('COMMIT');
   } catch (error) {
     if (db.isTransaction) db.exec('ROLLBACK');
@@ -88,11 +93,12 @@ const createSchema = (db: DatabaseSync, path: string): void => {
 export const openDatabase = (path: string, role: 'writer' | 'reader'): DatabaseSync => {
   const db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
   try {
+    assertOurs(db, path);
     // Page size counts only before the first table. Every record acknowledged is on disk: FULL syncs the WAL per commit.
     db.exec('PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
     // The WAL is folded back every 32 MiB and cut to that size again after a burst.
     db.exec('PRAGMA wal_autocheckpoint = 4096; PRAGMA journal_size_limit = 33554432; PRAGMA cache_size = -8192;');
-    createSchema(db, path);
+    createSchema(db);
     if (role === 'reader') db.exec('PRAGMA query_only = 1');
     return db;
   } catch (error) {

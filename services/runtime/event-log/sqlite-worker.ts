@@ -8,7 +8,7 @@ import { assert, TransportError } from '../errors.ts';
 import { buffersOf } from './sqlite-pack.ts';
 import type { Question, Refusal, Reply, WorkerMessage, WorkerSettings } from './sqlite-protocol.ts';
 import { createLogReader, type LogReader } from './sqlite-reader.ts';
-import { openDatabase, SQLITE_BUSY, SQLITE_FULL, sqliteCodeOf } from './sqlite-schema.ts';
+import { openDatabase, SQLITE_BUSY, SQLITE_FULL, SQLITE_NOTADB, sqliteCodeOf } from './sqlite-schema.ts';
 import { createLogWriter, type LogWriter } from './sqlite-writer.ts';
 
 /** A transaction ends at this size even when more is waiting: its fsync and its WAL stay bounded. */
@@ -25,8 +25,8 @@ const refusalOf = (error: unknown): Refusal => {
   const message = error instanceof Error ? error.message : String(error);
   const code = sqliteCodeOf(error);
   if (code === SQLITE_FULL) return { code: 'LOG_FULL', message: `disk: ${message}`, retryable: true };
-  // Busy and I/O errors pass or need a person; anything without a code of sqlite's is a bug of ours.
-  return { code: 'LOG_UNAVAILABLE', message, retryable: code !== null };
+  // Busy and I/O errors pass, or a person mends them and the writer's next try succeeds; a foreign file stays one.
+  return { code: 'LOG_UNAVAILABLE', message, retryable: code !== SQLITE_NOTADB };
 };
 
 const refuse = (id: number, error: unknown): Reply => ({ id, kind: 'refusal', refusal: refusalOf(error) });

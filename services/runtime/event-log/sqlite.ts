@@ -75,10 +75,13 @@ interface OpenLog {
   readonly backend: SqliteBackend;
   readonly topics: TopicCache;
   readonly isOpen: () => boolean;
+  readonly isClosing: () => boolean;
   readonly close: () => Promise<void>;
   readonly members: Set<() => Promise<void>>;
   readonly checkFile: () => void;
 }
+
+const closed = (): TransportError => new TransportError('LOG_UNAVAILABLE', 'the log is closed', { retryable: true });
 
 const eventLogOf = (options: SqliteLogOptions, open: OpenLog): EventLog => {
   const { writer, reader, backend, topics, members } = open;
@@ -86,7 +89,7 @@ const eventLogOf = (options: SqliteLogOptions, open: OpenLog): EventLog => {
   /** Refuses work on a closed log; as a promise, never as a throw. */
   const whileOpen = async <T>(work: () => Promise<T>): Promise<T> => {
     if (open.isOpen()) return work();
-    throw new TransportError('LOG_UNAVAILABLE', 'the log is closed', { retryable: false });
+    throw closed();
   };
   return {
     kind: 'sqlite',
@@ -98,6 +101,7 @@ const eventLogOf = (options: SqliteLogOptions, open: OpenLog): EventLog => {
     append: (records, signal) => whileOpen(() => append(records, signal)),
     consume: (wanted) =>
       whileOpen(async () => {
+        if (open.isClosing()) throw closed();
         const member = await startMember(backend, wanted);
         members.add(member.close);
         return { close: () => member.close().finally(() => members.delete(member.close)) };
@@ -144,10 +148,13 @@ export const openSqliteEventLog = async (options: SqliteLogOptions): Promise<Eve
   const inode = inodeOf(path);
   const members = new Set<() => Promise<void>>();
   const ending = new AbortController();
+  let isOpen = true;
   const retaining = retain(options, writer, ending.signal);
   const shut = async (): Promise<void> => {
     ending.abort();
     await Promise.all([...members].map((closeMember) => closeMember()));
+    // Only now: a batch in flight may append what it makes.
+    isOpen = false;
     await retaining;
     await reader.close();
     await writer.close();
@@ -155,7 +162,8 @@ export const openSqliteEventLog = async (options: SqliteLogOptions): Promise<Eve
   let closing: Promise<void> | null = null;
   return eventLogOf(options, {
     ...{ writer, reader, topics, members, backend: engine },
-    isOpen: () => closing === null,
+    isOpen: () => isOpen,
+    isClosing: () => closing !== null,
     close: () => {
       closing ??= shut();
       return closing;

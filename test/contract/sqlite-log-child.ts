@@ -1,0 +1,35 @@
+/**
+ * A process of its own at a sqlite log, for tests that kill it. Arguments: what to do, the file, then
+ * `append PREFIX` (appends for ever, a line per acknowledged value) or `consume GROUP` (a line per committed value).
+ */
+import { writeSync } from 'node:fs';
+import { systemClock, systemRandom } from '../../services/runtime/clock.ts';
+import { openSqliteEventLog } from '../../services/runtime/event-log/sqlite.ts';
+import { joinGroup, quietLogger, record, text } from './event-log-fixture.ts';
+
+const TOPIC = 'otlp_spans';
+const [what = '', path = '', name = ''] = process.argv.slice(2);
+const log = await openSqliteEventLog({ path, clock: systemClock, random: systemRandom, logger: quietLogger });
+// Written at once: a line that stands in a buffer when the process is killed would look like a lost acknowledgement.
+const say = (line: string): void => void writeSync(1, `${line}\n`);
+
+const appendForEver = async (lane: number): Promise<never> => {
+  for (let n = 0; ; n += 1) {
+    const values = [`${name}-${lane}-${n}-a`, `${name}-${lane}-${n}-b`];
+    const positions = await log.append(values.map((value) => record(TOPIC, value, { key: value })));
+    for (const [index, { partition, offset }] of positions.entries()) say(`${values[index]} ${partition} ${offset}`);
+  }
+};
+
+say('ready');
+if (what === 'append') await Promise.all(Array.from({ length: 8 }, (_, lane) => appendForEver(lane)));
+if (what === 'consume') {
+  await joinGroup(log, {
+    ...{ group: name, topics: [TOPIC], options: { recordsMax: 20, lingerMs: 0 } },
+    onBatch: async ({ batch }, assignment) => {
+      await assignment.commit((batch.records.at(-1)?.offset ?? -1) + 1, '');
+      for (const one of batch.records) say(`${text(one.value)} ${assignment.partition} ${one.offset}`);
+      return 'continue';
+    },
+  });
+}
