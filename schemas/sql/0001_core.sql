@@ -1,6 +1,6 @@
--- Core tables (design 6). `{{engine}}` names the engine family; the migrator writes MergeTree or its replicated form,
--- depending on what the server offers. Every table a stream writes carries batch_id and logged_at: an open intent is
--- verified by them after a crash. Partitioned and expired by logged_at, never by the sender's ts.
+-- Core tables (design 6). Placeholders are filled by services/runtime/store/ddl.ts: the engine family becomes its
+-- replicated form where the server offers it. Every table a stream writes carries batch_id and logged_at: an open intent
+-- is verified by them after a crash. Partitioned and expired by logged_at, never by the sender's ts.
 
 CREATE TABLE IF NOT EXISTS {{db}}.spans {{on_cluster}}
 (
@@ -298,4 +298,5 @@ CREATE TABLE IF NOT EXISTS {{db}}.access_log {{on_cluster}}
 ENGINE = {{MergeTree}}
 PARTITION BY toYYYYMM(at)
 ORDER BY (tenant_id, at)
-TTL toDateTime(at) + toIntervalDay({{days_ledger}});
+TTL toDateTime(at) + toIntervalDay({{days_ledger}})
+SETTINGS {{dedup}};

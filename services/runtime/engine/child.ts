@@ -1,0 +1,128 @@
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, rmSync, statfsSync } from 'node:fs';
+import type { Server } from 'node:http';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { systemClock } from '../clock.ts';
+import { type Chdb, type ChdbSession, loadChdb } from './chdb.ts';
+import { type ChildMessage, type ChildOrder, READY_PREFIX } from './child-protocol.ts';
+import { toEngineError } from './engine-error.ts';
+import { createEngineServer } from './server.ts';
+
+/**
+ * The engine's process. Its standard input is its lifeline: one line of orders, then silence; when it closes (the parent
+ * let go, or was killed) the process ends. What it has to say goes to standard output, one line.
+ */
+
+const LOCK_POLL_MS = 100;
+/** What a graceful end waits for running queries; the parent waits longer. */
+const DRAIN_MS = 8_000;
+/** Below this /dev/shm is somebody's small container default, not a place for inserts. */
+const SHM_FREE_BYTES_MIN = 512 * 1024 * 1024;
+
+const say = (message: ChildMessage): void => {
+  process.stdout.write(`${READY_PREFIX}${JSON.stringify(message)}\n`);
+};
+
+const end = (code: number): void => {
+  // A native thread that never returns must not keep a dead engine's directory locked.
+  setTimeout(() => process.kill(process.pid, 'SIGKILL'), 2_000).unref();
+  process.exit(code);
+};
+
+/** The directory is locked by one process; a child of a killed parent may take a moment to die. */
+const openEngine = async (chdb: Chdb, order: ChildOrder): Promise<ChdbSession> => {
+  const deadlineMs = systemClock.nowMs() + order.startDeadlineMs;
+  for (;;) {
+    try {
+      return new chdb.Session(join(order.dataDir, 'clickhouse'));
+    } catch (cause) {
+      const error = toEngineError(cause);
+      const isLocked = error.code === 76 || /\bCode: 76\b|lock/i.test(error.message);
+      if (!isLocked || systemClock.nowMs() > deadlineMs) throw error;
+    }
+    await systemClock.sleep(LOCK_POLL_MS);
+  }
+};
+
+const makeSpoolDir = (dataDir: string): string => {
+  const name = `tacho-spool-${createHash('sha256').update(dataDir).digest('hex').slice(0, 16)}`;
+  const spoolDir = hasRoomInMemory() ? join('/dev/shm', name) : join(dataDir, 'spool');
+  rmSync(spoolDir, { recursive: true, force: true });
+  mkdirSync(spoolDir, { recursive: true, mode: 0o700 });
+  return spoolDir;
+};
+
+const hasRoomInMemory = (): boolean => {
+  if (!existsSync('/dev/shm')) return false;
+  const { bavail, bsize } = statfsSync('/dev/shm');
+  return bavail * bsize >= SHM_FREE_BYTES_MIN;
+};
+
+const listen = (server: Server, order: ChildOrder): Promise<void> =>
+  new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(order.port, order.host, () => resolve());
+  });
+
+const closeServer = (server: Server): Promise<void> =>
+  new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeIdleConnections();
+  });
+
+const firstLine = async (): Promise<string> => {
+  for await (const line of createInterface({ input: process.stdin })) return line;
+  throw new Error('standard input closed before the orders came');
+};
+
+const portOf = (server: Server): number => {
+  const address = server.address();
+  return address !== null && typeof address === 'object' ? address.port : 0;
+};
+
+const serve = async (order: ChildOrder): Promise<Server> => {
+  const chdb = loadChdb();
+  const root = await openEngine(chdb, order);
+  const facts = await root.queryAsync('SELECT displayName(), timezone()', { format: 'TabSeparatedRaw' });
+  const [displayName = '', timezone = 'UTC'] = Buffer.from(facts.bytes()).toString('utf8').trim().split('\t');
+  let spooled = 0;
+  const executor = {
+    openSession: () => new chdb.Session(join(order.dataDir, 'clickhouse')),
+    spoolDir: makeSpoolDir(order.dataDir),
+    nextSpoolName: () => {
+      spooled += 1;
+      return `insert-${spooled}`;
+    },
+  };
+  const server = createEngineServer(
+    executor,
+    { displayName, timezone },
+    { user: order.user, password: order.password },
+  );
+  await listen(server, order);
+  return server;
+};
+
+const main = async (): Promise<void> => {
+  const order: ChildOrder = JSON.parse(await firstLine());
+  const parentGone = new Promise<void>((resolve) => {
+    process.stdin.once('close', () => resolve());
+    process.stdin.once('end', () => resolve());
+    process.stdin.resume();
+  });
+  const server = await serve(order);
+  say({ kind: 'ready', port: portOf(server) });
+  await parentGone;
+  await Promise.race([closeServer(server), systemClock.sleep(DRAIN_MS)]);
+  end(0);
+};
+
+process.on('SIGINT', () => undefined); // Ctrl-C reaches the whole group; the parent decides when the engine ends.
+try {
+  await main();
+} catch (cause) {
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+  say({ kind: 'failed', code, message: cause instanceof Error ? cause.message : String(cause) });
+  end(1);
+}

@@ -1,0 +1,121 @@
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { splitStatements } from '../engine/sql-tokens.ts';
+import { TransportError } from '../errors.ts';
+import type { Clock, Random, Store } from '../ports.ts';
+import { type DdlOptions, renderDdl } from './ddl.ts';
+import { withMigrationLock } from './migration-lock.ts';
+
+/** Where the numbered DDL lies. */
+export const SQL_DIR = resolve(import.meta.dirname, '../../../schemas/sql');
+
+/** One numbered file. The checksum is of the file as written, before placeholders. */
+export interface Migration {
+  /** `0001_core`. */
+  readonly version: string;
+  readonly sql: string;
+  readonly checksum: string;
+}
+
+export interface MigrateOptions extends Omit<DdlOptions, 'replication'> {
+  readonly sqlDir?: string;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+export interface Migrated {
+  readonly applied: readonly string[];
+  readonly already: readonly string[];
+}
+
+/** Reads `NNNN_*.sql` in order. */
+export const readMigrations = (sqlDir: string = SQL_DIR): readonly Migration[] =>
+  readdirSync(sqlDir)
+    .filter((name) => /^\d{4}_\w+\.sql$/.test(name))
+    .sort()
+    .map((name) => {
+      const sql = readFileSync(join(sqlDir, name), 'utf8');
+      return { version: name.slice(0, -'.sql'.length), sql, checksum: createHash('sha256').update(sql).digest('hex') };
+    });
+
+/**
+ * Brings the schema up to the files: applies what is missing, in order, under a lock, and records each with its
+ * checksum. `store` must be connected to database `default` (ours may not exist yet) with the right to create.
+ * Throws TransportError STORE_REJECTED when an applied file was changed afterwards, or the server refuses a statement.
+ */
+export const migrate = async (store: Store, options: MigrateOptions): Promise<Migrated> => {
+  const ddl: DdlOptions = { ...options, replication: await detectReplication(store, options.cluster) };
+  for (const statement of splitStatements(renderDdl(BOOTSTRAP, ddl))) await store.command(statement);
+  return withMigrationLock(store, options, async (assertHeld) => {
+    const known = await appliedChecksums(store, options.database);
+    const applied: string[] = [];
+    const already: string[] = [];
+    for (const migration of readMigrations(options.sqlDir)) {
+      const checksum = known.get(migration.version);
+      if (checksum !== undefined) {
+        assertUnchanged(migration, checksum);
+        already.push(migration.version);
+        continue;
+      }
+      await assertHeld();
+      await apply(store, migration, ddl);
+      applied.push(migration.version);
+    }
+    return { applied, already };
+  });
+};
+
+const BOOTSTRAP = `
+CREATE DATABASE IF NOT EXISTS {{db}} {{on_cluster}};
+CREATE TABLE IF NOT EXISTS {{db}}.schema_migrations {{on_cluster}}
+(
+  version String,
+  checksum String,
+  applied_at DateTime64(3, 'UTC')
+)
+ENGINE = {{MergeTree}}
+ORDER BY version
+SETTINGS {{dedup}};
+`;
+
+/** Every statement is IF NOT EXISTS or repeatable: a migration killed half-way is simply applied again. */
+const apply = async (store: Store, migration: Migration, ddl: DdlOptions): Promise<void> => {
+  for (const statement of splitStatements(renderDdl(migration.sql, ddl))) await store.command(statement);
+  await store.command(
+    `INSERT INTO ${ddl.database}.schema_migrations SELECT {version:String}, {checksum:String}, now64(3)`,
+    { version: migration.version, checksum: migration.checksum },
+  );
+};
+
+const appliedChecksums = async (store: Store, database: string): Promise<ReadonlyMap<string, string>> => {
+  const rows = await store.query<{ version: string; checksum: string }>(
+    `SELECT version, argMin(checksum, applied_at) AS checksum FROM ${database}.schema_migrations GROUP BY version`,
+  );
+  return new Map(rows.map((row) => [row.version, row.checksum]));
+};
+
+const assertUnchanged = (migration: Migration, checksum: string): void => {
+  if (checksum === migration.checksum) return;
+  throw new TransportError(
+    'STORE_REJECTED',
+    `schema file ${migration.version}.sql was changed after it had been applied; applied files are never edited, add a new one`,
+    { retryable: false },
+  );
+};
+
+/** Replicated engines need a cluster to replicate over, a Keeper, and macros that tell replicas apart. */
+const detectReplication = async (store: Store, cluster: string | undefined): Promise<boolean> => {
+  if (cluster === undefined) return false;
+  const rows = await store.query<{ macros: string }>(
+    "SELECT count() AS macros FROM system.macros WHERE macro IN ('shard', 'replica')",
+  );
+  if (Number(rows[0]?.macros) !== 2) return false;
+  try {
+    await store.query("SELECT name FROM system.zookeeper WHERE path = '/' LIMIT 1");
+    return true;
+  } catch (cause) {
+    if (cause instanceof TransportError && cause.code === 'STORE_REJECTED') return false;
+    throw cause;
+  }
+};
