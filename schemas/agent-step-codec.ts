@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import avro from 'avsc';
 import type { AgentStep } from './agent-step.ts';
+import { type AvroSchema, isAvroSound } from './avro/guard.ts';
 import { type Outcome, ok, refused } from './outcome.ts';
 
 /** Schema id in the Confluent framing. A new schema gets a new id; readers keep the old ones. */
@@ -8,16 +9,24 @@ export const AGENT_STEP_SCHEMA_ID = 2;
 const MAGIC = 0x00;
 const HEADER_BYTES = 5;
 
-let cached: avro.Type | undefined;
+interface Schema {
+  readonly json: AvroSchema;
+  readonly type: avro.Type;
+}
+
+let cached: Schema | undefined;
 /** Parsed at first use: importing a module does no work. */
-const schema = (): avro.Type => {
-  cached ??= avro.Type.forSchema(JSON.parse(readFileSync(new URL('./avro/agent-step.avsc', import.meta.url), 'utf8')));
+const schema = (): Schema => {
+  if (cached === undefined) {
+    const json = JSON.parse(readFileSync(new URL('./avro/agent-step.avsc', import.meta.url), 'utf8'));
+    cached = { json, type: avro.Type.forSchema(json, { omitRecordMethods: true }) };
+  }
   return cached;
 };
 
 /** The step as a record of `agent_steps`: 0x00, schema id (big-endian), Avro `avro/agent-step.avsc`. */
 export const encodeAgentStep = (step: AgentStep): Uint8Array => {
-  const body = schema().toBuffer(step);
+  const body = schema().type.toBuffer(step);
   const framed = Buffer.allocUnsafe(HEADER_BYTES + body.length);
   framed.writeUInt8(MAGIC, 0);
   framed.writeUInt32BE(AGENT_STEP_SCHEMA_ID, 1);
@@ -34,8 +43,10 @@ export const decodeAgentStep = (bytes: Uint8Array): Outcome<AgentStep> => {
   }
   const id = buffer.readUInt32BE(1);
   if (id !== AGENT_STEP_SCHEMA_ID) return refused('malformed_avro', `unknown schema id ${id}`);
+  const body = buffer.subarray(HEADER_BYTES);
+  if (!isAvroSound(schema().json, body)) return refused('malformed_avro', 'the bytes do not follow agent-step.avsc');
   try {
-    return ok(schema().fromBuffer(buffer.subarray(HEADER_BYTES)) as AgentStep);
+    return ok(schema().type.fromBuffer(body) as AgentStep);
   } catch (error) {
     return refused(
       'malformed_avro',

@@ -1,0 +1,108 @@
+import type { AnyMap, AnyValue } from '../../schemas/otlp/types.ts';
+import { contentDirection } from './content-keys.ts';
+import { displayText, jsonOf } from './json.ts';
+import { ATTRIBUTE_BYTES_MAX, ATTRIBUTE_KEY_CHARS_MAX, ATTRIBUTES_MAX } from './limits.ts';
+import type { Redactor } from './redact.ts';
+import type { ContentPart } from './step-facts.ts';
+import { cutUtf8, fingerprint, utf8Bytes } from './text.ts';
+
+/** Content of prompts and answers: kept, only its fingerprint kept, or not kept at all. A setting per tenant. */
+export type ContentMode = 'full' | 'hash' | 'off';
+
+/** Attributes as stored, and what became content instead. */
+export interface StoredAttributes {
+  /** Entries of the column; a Map, because keys are hostile input. */
+  readonly entries: ReadonlyMap<string, string>;
+  readonly content: readonly ContentPart[];
+  readonly flags: readonly string[];
+}
+
+export interface AttributeOptions {
+  readonly redactor: Redactor;
+  readonly mode: ContentMode;
+  /** Attributes a convention has read as content already. */
+  readonly contentKeys: ReadonlySet<string>;
+}
+
+const NONE: ReadonlySet<string> = new Set();
+
+/** The value as text: texts as they are, numbers and booleans as usual, the rest as canonical JSON. */
+const textOfValue = (value: AnyValue): string => displayText(jsonOf(value));
+
+/**
+ * Attributes → the map column. Content never stands there: reading it needs another grant than reading spans. It
+ * leaves `tacho.moved.<key>` with its length behind; an attribute that is cut leaves `tacho.cut.<key>` with length
+ * and hash. Values are redacted. Beyond ATTRIBUTES_MAX they are counted.
+ */
+export const storeAttributes = (attributes: AnyMap, options: AttributeOptions): StoredAttributes => {
+  const entries = new Map<string, string>();
+  const content: ContentPart[] = [];
+  const flags = new Set<string>();
+  let kept = 0;
+  let dropped = 0;
+  for (const [rawKey, value] of attributes) {
+    if (value === undefined) continue;
+    if (kept >= ATTRIBUTES_MAX) {
+      dropped++;
+      continue;
+    }
+    kept++;
+    const key = rawKey.slice(0, ATTRIBUTE_KEY_CHARS_MAX);
+    if (options.contentKeys.has(rawKey)) entries.set(`tacho.moved.${key}`, `len=${lengthOf(value)}`);
+    else storeAttribute(key, value, options, { entries, content, flags });
+  }
+  if (dropped > 0) {
+    entries.set('tacho.attributes_dropped', String(dropped));
+    flags.add('attributes_dropped');
+  }
+  return { entries, content, flags: [...flags] };
+};
+
+const lengthOf = (value: AnyValue): number => utf8Bytes(textOfValue(value));
+
+interface Draft {
+  readonly entries: Map<string, string>;
+  readonly content: ContentPart[];
+  readonly flags: Set<string>;
+}
+
+const storeAttribute = (key: string, value: AnyValue, options: AttributeOptions, into: Draft): void => {
+  const isWord = typeof value === 'object' || typeof value === 'string';
+  const raw = textOfValue(value);
+  const direction = isWord && raw !== '' ? contentDirection(key) : undefined;
+  if (direction !== undefined) {
+    into.entries.set(`tacho.moved.${key}`, `len=${utf8Bytes(raw)}`);
+    into.content.push({ direction, role: key, partKind: 'other', content: raw });
+    return;
+  }
+  const { text } = isWord ? options.redactor.redact(raw) : { text: raw };
+  const inline = cutUtf8(text, ATTRIBUTE_BYTES_MAX);
+  if (inline === text) {
+    into.entries.set(key, text);
+    return;
+  }
+  into.flags.add('attribute_cut');
+  into.entries.set(`tacho.cut.${key}`, `len=${utf8Bytes(text)},hash=${fingerprint(text)}`);
+  // A value that long is most likely content, whatever its key says.
+  into.entries.set(key, options.mode === 'full' ? inline : '');
+  into.content.push({ direction: 'attribute', role: key, partKind: 'other', content: text });
+};
+
+/** Resource attributes → the map column: never content, so long values are cut and nothing more. */
+export const storeResource = (attributes: AnyMap, redactor: Redactor): ReadonlyMap<string, string> => {
+  const entries = new Map<string, string>();
+  for (const [key, value] of attributes) {
+    if (value === undefined) continue;
+    if (entries.size >= ATTRIBUTES_MAX) break;
+    const { text } = redactor.redact(textOfValue(value));
+    entries.set(key.slice(0, ATTRIBUTE_KEY_CHARS_MAX), cutUtf8(text, ATTRIBUTE_BYTES_MAX));
+  }
+  return entries;
+};
+
+/** Options for attributes nothing has been read from. */
+export const plainOptions = (redactor: Redactor, mode: ContentMode): AttributeOptions => ({
+  redactor,
+  mode,
+  contentKeys: NONE,
+});

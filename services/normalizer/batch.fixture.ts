@@ -1,0 +1,112 @@
+import type { AgentStep } from '../../schemas/agent-step.ts';
+import { decodeAgentStep } from '../../schemas/agent-step-codec.ts';
+import type { LogRecord } from '../runtime/ports.ts';
+import type { RecordBatch } from '../runtime/stream/types.ts';
+import type { NormalizeOptions } from './otlp-step.ts';
+import { type NormalizedBatch, normalizeBatch } from './processor.ts';
+import { createRedactor } from './redact.ts';
+import type { NormalizerSource } from './settings.ts';
+
+export const LOGGED_AT_MS = 1_795_300_000_123;
+
+export const sourceOf = (signal: NormalizerSource['signal']): NormalizerSource => ({
+  topic: `otlp_${signal}`,
+  signal,
+  tenant: '',
+  tenant_from: 'header',
+  vantage: 'agent',
+});
+
+export const recordOf = (value: Uint8Array, offset = 0, headers: Record<string, string> = {}): LogRecord => ({
+  offset,
+  timestampMs: LOGGED_AT_MS,
+  key: null,
+  value,
+  headers,
+});
+
+export const batchOf = (records: readonly LogRecord[], topic = 'otlp_spans'): RecordBatch => {
+  const first = records[0]?.offset ?? 0;
+  return {
+    logId: 'log-1',
+    topic,
+    partition: 0,
+    first,
+    end: (records.at(-1)?.offset ?? first) + 1,
+    records,
+    batchId: 'batch-1',
+  };
+};
+
+export const freshOptions = (): NormalizeOptions => ({ redactor: createRedactor(true), mode: 'full' });
+
+/** Normalises records that nothing was stored before. */
+export const normalize = (
+  records: readonly LogRecord[],
+  signal: NormalizerSource['signal'] = 'spans',
+  options: NormalizeOptions = freshOptions(),
+): NormalizedBatch => normalizeBatch(batchOf(records, `otlp_${signal}`), sourceOf(signal), () => false, options);
+
+/** Rows of one table. */
+export const rowsOf = (batch: NormalizedBatch, table: string): readonly Readonly<Record<string, unknown>>[] =>
+  batch.output.tables.find((rows) => rows.table === table)?.rows ?? [];
+
+/** The steps a batch produces, decoded. */
+export const stepsOf = (batch: NormalizedBatch): readonly AgentStep[] =>
+  batch.output.produce.map((record) => {
+    const decoded = decodeAgentStep(record.value);
+    if (decoded.kind === 'refused') throw new Error(decoded.detail);
+    return decoded.value;
+  });
+
+/** One OTLP/JSON span request. */
+export const spanRequest = (spans: readonly object[], scope = 'test', service = 'shop'): Uint8Array =>
+  Buffer.from(
+    JSON.stringify({
+      resourceSpans: [
+        {
+          resource: { attributes: [{ key: 'service.name', value: { stringValue: service } }] },
+          scopeSpans: [{ scope: { name: scope }, spans }],
+        },
+      ],
+    }),
+  );
+
+/** One OTLP/JSON log request. */
+export const logRequest = (logRecords: readonly object[], scope = 'test', service = 'shop'): Uint8Array =>
+  Buffer.from(
+    JSON.stringify({
+      resourceLogs: [
+        {
+          resource: { attributes: [{ key: 'service.name', value: { stringValue: service } }] },
+          scopeLogs: [{ scope: { name: scope }, logRecords }],
+        },
+      ],
+    }),
+  );
+
+/** A JSON span with plain attribute values. */
+export const span = (attributes: Readonly<Record<string, string | number | boolean>>, over: object = {}): object => ({
+  traceId: '0af7651916cd43dd8448eb211c80319c',
+  spanId: 'b7ad6b7169203331',
+  name: 'step',
+  kind: 1,
+  startTimeUnixNano: '1795228839342000000',
+  endTimeUnixNano: '1795228839442000000',
+  attributes: attributeList(attributes),
+  ...over,
+});
+
+/** Plain values as OTLP/JSON attributes. */
+export const attributeList = (attributes: Readonly<Record<string, string | number | boolean>>): readonly object[] =>
+  Object.entries(attributes).map(([key, value]) => ({
+    key,
+    value:
+      typeof value === 'string'
+        ? { stringValue: value }
+        : typeof value === 'boolean'
+          ? { boolValue: value }
+          : Number.isInteger(value)
+            ? { intValue: String(value) }
+            : { doubleValue: value },
+  }));

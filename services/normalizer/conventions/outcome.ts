@@ -1,0 +1,43 @@
+import type { SpanView } from '../span-view.ts';
+import { asCount, asText, textAttr } from './values.ts';
+
+/** What failed, by real signs: error.type, an exception event, an HTTP status of the call, or the status itself. */
+export interface OutcomeFacts {
+  readonly isFailed: boolean;
+  readonly errorType: string | undefined;
+  readonly errorMessage: string | undefined;
+}
+
+const HTTP_STATUS_KEYS = ['http.response.status_code', 'http.status_code', 'status_code'];
+
+/**
+ * Outcome of a step. A status OK beside an exception event is a failure all the same: some SDKs set OK whenever the
+ * span ended by itself.
+ */
+export const readOutcome = (view: SpanView): OutcomeFacts => {
+  const exception = view.events().find((event) => event.name === 'exception');
+  const errorType =
+    textAttr(view, ['error.type', 'exception.type', 'error_type']) ??
+    asText(exception?.attributes.get('exception.type'));
+  const message =
+    (view.statusMessage === '' ? undefined : view.statusMessage) ??
+    textAttr(view, ['error.message', 'exception.message']) ??
+    asText(exception?.attributes.get('exception.message'));
+  const httpStatus = HTTP_STATUS_KEYS.map((key) => asCount(view.attr(key))).find((code) => code !== undefined);
+  const isFailed =
+    view.statusCode === 2 ||
+    errorType !== undefined ||
+    exception !== undefined ||
+    (httpStatus !== undefined && httpStatus >= 400);
+  return {
+    isFailed,
+    errorType: errorType ?? (httpStatus !== undefined && httpStatus >= 400 ? `http_${httpStatus}` : undefined),
+    errorMessage: isFailed ? message : undefined,
+  };
+};
+
+/** How many attempts led to this result, when the emitter counts re-sends; undefined otherwise. */
+export const readAttempt = (view: SpanView): number | undefined => {
+  const resends = asCount(view.attr('http.request.resend_count'));
+  return resends === undefined ? asCount(view.attr('attempt')) : resends + 1;
+};

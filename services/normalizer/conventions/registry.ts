@@ -1,0 +1,27 @@
+import type { SpanView } from '../span-view.ts';
+import type { Convention } from '../step-facts.ts';
+import { anthropicSdk } from './anthropic-sdk.ts';
+import { generic } from './generic.ts';
+import { genkit } from './genkit.ts';
+import { googleAdk } from './google-adk.ts';
+import { otelGenAi } from './otel-gen-ai.ts';
+import { strands } from './strands.ts';
+import { vercelAi7 } from './vercel-ai7.ts';
+
+/**
+ * Every convention, in the order they are asked; the first that matches reads the span. Decided per span, not per
+ * payload: one trace mixes families. The reason stands beside each place.
+ */
+export const CONVENTIONS: readonly Convention[] = [
+  anthropicSdk, // by scope alone; its spans stand inside traces of every other family
+  genkit, // a key prefix nobody else uses
+  googleAdk, // by scope; its attributes look like otel-gen-ai with another meaning of output
+  strands, // by its own keys; looks like otel-gen-ai with another meaning of input
+  vercelAi7, // by scope `gen_ai` together with an operation name; a dialect of otel-gen-ai
+  otelGenAi, // the official names, for all who follow them
+  generic, // keeps whatever is left
+];
+
+/** The convention that reads this span or log record. There is always one: `generic` takes what is left. */
+export const conventionOf = (view: SpanView): Convention =>
+  CONVENTIONS.find((convention) => convention.matches(view)) ?? generic;

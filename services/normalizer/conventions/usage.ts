@@ -1,0 +1,131 @@
+import type { SpanView } from '../span-view.ts';
+import type { CallFacts, Usage, UsageSemantics } from '../step-facts.ts';
+import { asText, countAttr } from './values.ts';
+
+/** OTel's meaning: input contains cached tokens, output contains reasoning. Families that differ say so in their file. */
+export const INCLUSIVE: UsageSemantics = { inputIncludesCache: true, outputIncludesReasoning: true };
+
+/** All spellings of each figure, the official one first (semconv, migration guide; then vendors as measured). */
+export const USAGE_KEYS: Readonly<Record<keyof Usage, readonly string[]>> = {
+  input: [
+    'gen_ai.usage.input_tokens',
+    'gen_ai.usage.prompt_tokens', // before 1.27
+    'llm.token_count.prompt',
+    'llm.usage.prompt_tokens',
+    'ai.usage.inputTokens',
+    'ai.usage.promptTokens',
+    'ai.usage.tokens', // embeddings
+    'input_token_count',
+    'input_tokens',
+    'prompt_tokens',
+  ],
+  output: [
+    'gen_ai.usage.output_tokens',
+    'gen_ai.usage.completion_tokens', // before 1.27
+    'llm.token_count.completion',
+    'llm.usage.completion_tokens',
+    'ai.usage.outputTokens',
+    'ai.usage.completionTokens',
+    'output_token_count',
+    'output_tokens',
+    'completion_tokens',
+  ],
+  cacheRead: [
+    'gen_ai.usage.cache_read.input_tokens',
+    'gen_ai.usage.cache_read_input_tokens',
+    'gen_ai.usage.input_token_details.cache_read',
+    'gen_ai.usage.details.cache_read_tokens',
+    'llm.token_count.prompt_details.cache_read',
+    'llm.usage.cache_read_input_tokens',
+    'ai.usage.inputTokenDetails.cacheReadTokens',
+    'ai.usage.cachedInputTokens',
+    'cached_token_count',
+    'cached_content_token_count',
+    'cache_read_tokens',
+    'cache_read_input_tokens',
+  ],
+  cacheWrite: [
+    'gen_ai.usage.cache_write.input_tokens',
+    'gen_ai.usage.cache_creation.input_tokens', // until 1.41
+    'gen_ai.usage.cache_write_input_tokens',
+    'gen_ai.usage.cache_creation_input_tokens',
+    'gen_ai.usage.input_token_details.cache_creation',
+    'gen_ai.usage.details.cache_write_tokens',
+    'llm.token_count.prompt_details.cache_write',
+    'llm.usage.cache_creation_input_tokens',
+    'ai.usage.inputTokenDetails.cacheWriteTokens',
+    'cache_write_token_count',
+    'cache_creation_tokens',
+    'cache_creation_input_tokens',
+  ],
+  cacheWrite1h: ['anthropic.usage.cache_creation.ephemeral_1h_input_tokens'],
+  reasoning: [
+    'gen_ai.usage.reasoning.output_tokens',
+    'gen_ai.usage.reasoning_tokens', // never official
+    'gen_ai.usage.output_token_details.reasoning',
+    'gen_ai.usage.details.reasoning_tokens',
+    'llm.token_count.completion_details.reasoning',
+    'llm.usage.reasoning_tokens',
+    'ai.usage.outputTokenDetails.reasoningTokens',
+    'ai.usage.reasoningTokens',
+    'codex.usage.reasoning_output_tokens',
+    'reasoning_token_count',
+    'thoughts_token_count',
+  ],
+  audioInput: ['gen_ai.usage.audio.input_tokens', 'llm.token_count.prompt_details.audio'],
+  audioOutput: ['gen_ai.usage.audio.output_tokens', 'llm.token_count.completion_details.audio'],
+};
+
+/** Tokens of a step in any known spelling; undefined where none is present. 0 is said, absent is not. */
+export const readUsage = (view: SpanView): Usage => ({
+  input: countAttr(view, USAGE_KEYS.input),
+  output: countAttr(view, USAGE_KEYS.output),
+  cacheRead: countAttr(view, USAGE_KEYS.cacheRead),
+  cacheWrite: countAttr(view, USAGE_KEYS.cacheWrite),
+  cacheWrite1h: countAttr(view, USAGE_KEYS.cacheWrite1h),
+  reasoning: countAttr(view, USAGE_KEYS.reasoning),
+  audioInput: countAttr(view, USAGE_KEYS.audioInput),
+  audioOutput: countAttr(view, USAGE_KEYS.audioOutput),
+});
+
+/** True when the emitter said at least how much went in or came out. */
+export const hasUsage = (usage: Usage): boolean => usage.input !== undefined || usage.output !== undefined;
+
+/** Figures of the second fill what the first does not say. */
+export const mergeUsage = (first: Usage, second: Usage): Usage => ({
+  input: first.input ?? second.input,
+  output: first.output ?? second.output,
+  cacheRead: first.cacheRead ?? second.cacheRead,
+  cacheWrite: first.cacheWrite ?? second.cacheWrite,
+  cacheWrite1h: first.cacheWrite1h ?? second.cacheWrite1h,
+  reasoning: first.reasoning ?? second.reasoning,
+  audioInput: first.audioInput ?? second.audioInput,
+  audioOutput: first.audioOutput ?? second.audioOutput,
+});
+
+const COST_KEYS = ['gen_ai.usage.cost', 'gen_ai.usage.total_cost', 'llm.cost.total', 'cost_usd'];
+/** Decimal(38, 12): twelve digits after the point. */
+const COST_DIGITS = 12;
+/** Above this a cost of one step is not believed (and would not fit): USD. */
+const COST_USD_MAX = 1e9;
+
+/** Cost the emitter itself reports, as decimal text. 0 is what SDKs say for an unknown price, so it is not said. */
+export const readReportedCost = (view: SpanView): string | undefined => {
+  for (const key of COST_KEYS) {
+    const cost = Number(asText(view.attr(key)) ?? Number.NaN);
+    if (cost > 0 && cost < COST_USD_MAX) return cost.toFixed(COST_DIGITS).replace(/\.?0+$/, '');
+  }
+  return undefined;
+};
+
+/** A leaf: describes one model call itself, with or without figures. */
+export const leafCall = (
+  operation: string,
+  usage: Usage,
+  semantics: UsageSemantics,
+  reportedCostUsd?: string | undefined,
+): CallFacts => ({ role: 'leaf', operation, usage, semantics, reportedCostUsd });
+
+/** A wrapper: only worth telling when it repeats figures of the calls below it. */
+export const wrapperCall = (operation: string, usage: Usage, semantics: UsageSemantics): CallFacts | undefined =>
+  hasUsage(usage) ? { role: 'wrapper', operation, usage, semantics } : undefined;

@@ -1,0 +1,116 @@
+import { runKeyOf } from '../../schemas/identity.ts';
+import type { AnyMap } from '../../schemas/otlp/types.ts';
+import type { Status } from '../../schemas/step-kinds.ts';
+import { type ContentMode, storeAttributes, storeResource } from './attributes.ts';
+import { storeContent } from './content-rows.ts';
+import { conventionOf } from './conventions/registry.ts';
+import { displayText, jsonOf } from './json.ts';
+import { LINKS_MAX } from './limits.ts';
+import { buildStep, type NormalizedStep } from './normalized-step.ts';
+import type { RecordOrigin } from './record-origin.ts';
+import type { Redactor } from './redact.ts';
+import type { SpanView } from './span-view.ts';
+import type { ContentPart, StepFacts } from './step-facts.ts';
+import { type StepTime, stepTime } from './time.ts';
+
+export interface NormalizeOptions {
+  readonly redactor: Redactor;
+  readonly mode: ContentMode;
+}
+
+/** A span or log record with what tells it apart from others. */
+export interface OtlpStepInput {
+  readonly view: SpanView;
+  readonly stepId: string;
+  readonly logIndex: number;
+  readonly startNano: bigint;
+  readonly endNano: bigint;
+  /** Resource column of the request, built once per resource. */
+  readonly resource: ReadonlyMap<string, string>;
+}
+
+/** SpanKind by number (opentelemetry-proto trace/v1). */
+const SPAN_KINDS = ['unspecified', 'internal', 'server', 'client', 'producer', 'consumer'] as const;
+const STATUSES: readonly Status[] = ['unset', 'ok', 'error'];
+/** What OTel SDKs say when nobody named the service. */
+const UNKNOWN_SERVICE = 'unknown_service';
+
+const resourceText = (resource: ReadonlyMap<string, string>, keys: readonly string[]): string | null => {
+  for (const key of keys) {
+    const text = resource.get(key);
+    if (text !== undefined && text !== '') return text;
+  }
+  return null;
+};
+
+/** Recognises the emitter, reads the facts, and builds row, content and step. Pure: same input, same output. */
+export const normalizeOtlp = (
+  input: OtlpStepInput,
+  origin: RecordOrigin,
+  options: NormalizeOptions,
+): NormalizedStep => {
+  const { view, resource } = input;
+  const convention = conventionOf(view);
+  const facts = convention.read(view);
+  const attributes = storeAttributes(view.attrs(), { ...options, contentKeys: new Set(facts.contentKeys ?? []) });
+  const time = stepTime(input.startNano, input.endNano, origin.shiftNano);
+  const stored = storeContent([...contentOf(view, facts), ...attributes.content], options.redactor);
+  const service = resourceText(resource, ['service.name']) ?? UNKNOWN_SERVICE;
+  return buildStep(
+    {
+      signal: view.signal,
+      stepId: input.stepId,
+      runId: runKeyOf(origin.tenant, view.traceId, service, facts.sessionId ?? null),
+      logIndex: input.logIndex,
+      traceId: view.traceId,
+      spanId: view.spanId,
+      parentSpanId: view.parentSpanId,
+      name: view.name === '' ? view.signal : view.name,
+      spanKind: SPAN_KINDS[view.kind] ?? 'unspecified',
+      family: facts.family ?? convention.name,
+      service,
+      environment: resourceText(resource, ['deployment.environment.name', 'deployment.environment', 'env']),
+      scopeName: view.scope.name,
+      scopeVersion: view.scope.version,
+      eventName: view.eventName === '' ? null : view.eventName,
+      severity: view.severity === '' ? null : view.severity,
+      links: view
+        .links()
+        .slice(0, LINKS_MAX)
+        .map((link) => ({ trace_id: link.traceId, span_id: link.spanId })),
+      time,
+      status: STATUSES[view.statusCode] ?? 'unset',
+      attributes: withTime(attributes.entries, time),
+      resource,
+      flags: [...attributes.flags, ...(view.links().length > LINKS_MAX ? ['links_dropped'] : [])],
+    },
+    facts,
+    stored,
+    origin,
+    options,
+  );
+};
+
+/** The body of a log record that no convention read is content all the same. */
+const contentOf = (view: SpanView, facts: StepFacts): readonly ContentPart[] => {
+  const content = facts.content ?? [];
+  if (view.body === undefined || view.body === '' || content.length > 0) return content;
+  return [{ direction: 'attribute', role: 'body', partKind: 'text', content: displayText(jsonOf(view.body)) }];
+};
+
+const withTime = (entries: ReadonlyMap<string, string>, time: StepTime): ReadonlyMap<string, string> =>
+  time.originalNano === null
+    ? entries
+    : new Map([...entries, ['tacho.original_ts_unix_nano', time.originalNano.toString()]]);
+
+/** Builds each resource column once: the items of a request share their resource. */
+export const createResourceCache = (redactor: Redactor): ((attributes: AnyMap) => ReadonlyMap<string, string>) => {
+  const known = new WeakMap<AnyMap, ReadonlyMap<string, string>>();
+  return (attributes) => {
+    const found = known.get(attributes);
+    if (found !== undefined) return found;
+    const made = storeResource(attributes, redactor);
+    known.set(attributes, made);
+    return made;
+  };
+};

@@ -1,0 +1,182 @@
+import { encodeAgentStep } from '../../schemas/agent-step-codec.ts';
+import type { OtlpRefusal } from '../../schemas/otlp/types.ts';
+import { type Outcome, ok, refused } from '../../schemas/outcome.ts';
+import { VANTAGES, type Vantage } from '../../schemas/step-kinds.ts';
+import {
+  DEFAULT_TENANT,
+  isTenant,
+  TENANT_HEADER,
+  TIME_SHIFT_HEADER,
+  TIME_SHIFT_MS_MAX,
+  VANTAGE_HEADER,
+} from '../../schemas/tenant.ts';
+import { TOPICS } from '../../schemas/topics.ts';
+import type { LogRecord, OutgoingRecord, Row } from '../runtime/ports.ts';
+import type { BatchOutput, RecordBatch } from '../runtime/stream/types.ts';
+import { deadLetterOf, deadLetterRows } from './dead-letters.ts';
+import type { NormalizedStep } from './normalized-step.ts';
+import type { NormalizeOptions } from './otlp-step.ts';
+import { type RecordItems, readLogRecords, readSpanRecord } from './read-record.ts';
+import type { RecordOrigin } from './record-origin.ts';
+import type { SeenStep } from './seen-set.ts';
+import type { NormalizerSource } from './settings.ts';
+import { hourOf } from './time.ts';
+
+/** What a batch makes, and which steps of it are now stored. */
+export interface NormalizedBatch {
+  readonly output: BatchOutput;
+  readonly stored: readonly SeenStep[];
+  /** How many items each family took, for the metric. */
+  readonly families: ReadonlyMap<string, number>;
+}
+
+interface Draft {
+  readonly spans: Row[];
+  readonly content: Row[];
+  readonly deadRows: Row[];
+  readonly produce: OutgoingRecord[];
+  readonly deadLetters: OutgoingRecord[];
+  readonly stored: SeenStep[];
+  readonly inBatch: Set<string>;
+  readonly hours: Set<number>;
+  readonly families: Map<string, number>;
+  duplicates: number;
+  empty: number;
+}
+
+/**
+ * One batch → everything it makes, in the order it takes effect. Pure: the same batch, the same `isSeen` (what is
+ * stored before the batch), the same settings give the same bytes.
+ */
+export const normalizeBatch = (
+  batch: RecordBatch,
+  source: NormalizerSource,
+  isSeen: (stepId: string) => boolean,
+  options: NormalizeOptions,
+): NormalizedBatch => {
+  const draft: Draft = {
+    spans: [],
+    content: [],
+    deadRows: [],
+    produce: [],
+    deadLetters: [],
+    stored: [],
+    inBatch: new Set(),
+    hours: new Set(),
+    families: new Map(),
+    duplicates: 0,
+    empty: 0,
+  };
+  for (const record of batch.records) normalizeRecord(record, batch, source, isSeen, options, draft);
+  return { output: outputOf(draft), stored: draft.stored, families: draft.families };
+};
+
+const normalizeRecord = (
+  record: LogRecord,
+  batch: RecordBatch,
+  source: NormalizerSource,
+  isSeen: (stepId: string) => boolean,
+  options: NormalizeOptions,
+  draft: Draft,
+): void => {
+  const tenant = tenantOf(record, source);
+  const origin = originOf(record, batch, source, tenant.kind === 'ok' ? tenant.value : DEFAULT_TENANT);
+  const read = tenant.kind === 'ok' ? readItems(record, source, origin, options) : tenant;
+  if (read.kind === 'refused') {
+    refuse(record, [{ index: 0, reason: read.reason, detail: read.detail }], origin, draft);
+    return;
+  }
+  const { items, refusals } = read.value;
+  if (refusals.length > 0) refuse(record, refusals, origin, draft);
+  else if (items.length === 0) draft.empty++;
+  for (const item of items) {
+    if (draft.inBatch.has(item.stepId) || isSeen(item.stepId)) {
+      draft.duplicates++;
+      continue;
+    }
+    draft.inBatch.add(item.stepId);
+    draft.stored.push({ stepId: item.stepId, offset: record.offset });
+    take(item.normalize(), draft);
+  }
+};
+
+const readItems = (
+  record: LogRecord,
+  source: NormalizerSource,
+  origin: RecordOrigin,
+  options: NormalizeOptions,
+): Outcome<RecordItems> => {
+  if (record.value.length === 0) return refused('empty_record', 'a record without bytes');
+  switch (source.signal) {
+    case 'spans':
+      return readSpanRecord(record.value, origin, options);
+    case 'logs':
+      return readLogRecords(record.value, origin, options);
+    case 'actions':
+      return refused('unsupported_signal', 'action events');
+  }
+};
+
+const refuse = (record: LogRecord, refusals: readonly OtlpRefusal[], origin: RecordOrigin, draft: Draft): void => {
+  draft.deadLetters.push(deadLetterOf(record, refusals, origin));
+  draft.deadRows.push(...deadLetterRows(record, refusals, origin));
+};
+
+const take = (normalized: NormalizedStep, draft: Draft): void => {
+  const { row, content, step, startNano } = normalized;
+  draft.spans.push(row);
+  for (const part of content) draft.content.push(part);
+  draft.produce.push({ topic: TOPICS.steps, key: `${step.tenant_id}|${step.run_id}`, value: encodeAgentStep(step) });
+  draft.hours.add(hourOf(startNano));
+  draft.families.set(step.family, (draft.families.get(step.family) ?? 0) + 1);
+};
+
+const outputOf = (draft: Draft): BatchOutput => ({
+  tables: [
+    { table: 'spans', identity: ['log_offset', 'log_index'], rows: draft.spans },
+    { table: 'span_content', identity: ['step_id', 'content_index'], rows: draft.content },
+    { table: 'dead_letters', identity: ['log_offset', 'log_index'], rows: draft.deadRows },
+  ],
+  produce: draft.produce,
+  deadLetters: draft.deadLetters,
+  counts: {
+    duplicates: draft.duplicates,
+    filtered: 0,
+    empty: draft.empty,
+    hours: [...draft.hours].sort((a, b) => a - b),
+  },
+});
+
+/** A fixed tenant, else the header's, else the topic's name; refused when it could not be part of a key. */
+const tenantOf = (record: LogRecord, source: NormalizerSource): Outcome<string> => {
+  const named = source.tenant_from === 'topic' ? source.topic : (record.headers[TENANT_HEADER] ?? DEFAULT_TENANT);
+  const tenant = source.tenant === '' ? named : source.tenant;
+  return isTenant(tenant) ? ok(tenant) : refused('invalid_tenant', 'letters, digits and .@_- only, 64 at most');
+};
+
+const isVantage = (text: string): text is Vantage => (VANTAGES as readonly string[]).includes(text);
+
+const vantageOf = (record: LogRecord, source: NormalizerSource): Vantage => {
+  const said = source.vantage_from === 'header' ? record.headers[VANTAGE_HEADER] : undefined;
+  return said !== undefined && isVantage(said) ? said : source.vantage;
+};
+
+const NANOS_PER_MILLI = 1_000_000n;
+
+const shiftOf = (record: LogRecord): bigint => {
+  const said = record.headers[TIME_SHIFT_HEADER] ?? '';
+  if (!/^-?\d{1,15}$/.test(said) || Math.abs(Number(said)) > TIME_SHIFT_MS_MAX) return 0n;
+  return BigInt(said) * NANOS_PER_MILLI;
+};
+
+const originOf = (record: LogRecord, batch: RecordBatch, source: NormalizerSource, tenant: string): RecordOrigin => ({
+  tenant,
+  vantage: vantageOf(record, source),
+  logId: batch.logId,
+  topic: batch.topic,
+  partition: batch.partition,
+  offset: record.offset,
+  loggedAtMs: record.timestampMs,
+  batchId: batch.batchId,
+  shiftNano: shiftOf(record),
+});
