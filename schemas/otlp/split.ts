@@ -1,10 +1,11 @@
+import { runKeyOf } from '../identity.ts';
 import { type Outcome, ok, refused } from '../outcome.ts';
 import { type Ranges, type ResourceFrame, type ScopeFrame, scanFrames } from './frames.ts';
 import { inspectLogRecord, inspectSpan } from './inspect.ts';
 import { NODES_MAX } from './limits.ts';
 import { readLogRecord } from './read-log.ts';
 import { readResource, readScope } from './read-values.ts';
-import { conversationOf, conversationRunKey, serviceOf } from './run-key.ts';
+import { conversationOf, serviceOf } from './run-key.ts';
 import type { OtlpRefusal } from './types.ts';
 import { WireReader } from './wire-reader.ts';
 import { WireWriter } from './wire-writer.ts';
@@ -111,7 +112,7 @@ const inspectItem = (reader: WireReader, place: Place, start: number, end: numbe
   reader.reset(start, end);
   const record = readLogRecord(reader);
   const conversation = record === null ? '' : conversationOf(record.attributes);
-  return conversationRunKey(options.tenant, place.service, conversation);
+  return runKeyOf(options.tenant, '', place.service, conversation);
 };
 
 const addItem = (

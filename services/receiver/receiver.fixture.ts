@@ -37,7 +37,7 @@ export const start = async ({ settings = {}, tokens = [], wrap = (log) => log }:
   );
   const metrics = createMetrics();
   const receiver = createReceiver(
-    { host: '127.0.0.1', httpPort: 0, bodyBytesMax: 20 * 1024 * 1024, inFlightBytesMax: 64 * 1024 * 1024, ...settings },
+    { host: '127.0.0.1', port: 0, bodyBytesMax: 20 * 1024 * 1024, inFlightBytesMax: 64 * 1024 * 1024, ...settings },
     {
       log: wrap(memory),
       access: createAccess({ tokens, requireTokens: tokens.length > 0, allowedHosts: [] }),

@@ -14,7 +14,7 @@ import { createIntake, type Intake } from './intake.ts';
 export interface ReceiverSettings {
   readonly host: string;
   /** 0 takes any free port. */
-  readonly httpPort: number;
+  readonly port: number;
   /** Of a body as sent, and after decompression. */
   readonly bodyBytesMax: number;
   /** Bytes held by requests not yet answered; beyond it senders are told to come back. */
@@ -84,7 +84,7 @@ export const createReceiver = (settings: ReceiverSettings, deps: ReceiverDeps): 
 
   const server = createHttpServer({
     host: settings.host,
-    port: settings.httpPort,
+    port: settings.port,
     portKey: 'receiver.http_port (TACHO_RECEIVER_HTTP_PORT)',
     listener: (request, response) => {
       if (request.method === 'GET' && request.url === '/healthz') {
