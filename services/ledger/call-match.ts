@@ -11,6 +11,7 @@ export const voiceOf = (leaf: LeafEvidence): string =>
 export const haveDifferentIds = (a: LeafEvidence, b: LeafEvidence): boolean =>
   isTold(a.response_id) && isTold(b.response_id) && a.response_id !== b.response_id;
 
+/** Whether the emitter said anything. */
 export const isTold = (text: string | null): text is string => text !== null && text !== '';
 
 /** Equal model as far as told; release dates do not tell models apart here, one of the two may be the requested name. */

@@ -152,5 +152,7 @@ export const inputTotal = (tokens: TokenBuckets): number | null => totalOf(token
 /** Everything told on the answer's side, reasoning included. */
 export const outputTotal = (tokens: TokenBuckets): number | null => totalOf(tokens, OUTPUT_COLUMNS);
 
+/** Whether a step describes one model call itself. */
 export const isLeaf = (evidence: Evidence): evidence is LeafEvidence => evidence.call?.role === 'leaf';
+/** Whether a step repeats or sums calls below it. */
 export const isWrapper = (evidence: Evidence): evidence is LeafEvidence => evidence.call?.role === 'wrapper';

@@ -5,6 +5,7 @@ import {
   haveSameFigures,
   haveSameModel,
   isOneEstimated,
+  isOneInside,
   isTold,
   voiceOf,
 } from './call-match.ts';
@@ -25,7 +26,7 @@ const NEIGHBOURS_MAX = 64;
 interface Pair {
   readonly a: LeafEvidence;
   readonly b: LeafEvidence;
-  /** 0: one lies in the other; 1: side by side. */
+  /** 0: one lies in the other; 1: side by side; 2: elsewhere in the run. */
   readonly distance: number;
 }
 
@@ -120,19 +121,29 @@ const nestedPairs = (enclosing: Enclosing): readonly Pair[] => {
   return pairs;
 };
 
-/** Two instrumentations side by side below one parent, or log records of one span. */
+/**
+ * Two instrumentations side by side. Below one parent (or log records of one span) overlapping times will do; anywhere
+ * else in the run one must lie within the other's time, for an SDK's own span often hangs higher than the framework's.
+ */
 const siblingPairs = (leaves: readonly LeafEvidence[], enclosing: Enclosing): readonly Pair[] => {
-  const families = new Map<string, LeafEvidence[]>();
-  for (const leaf of leaves) {
-    const key = spanKey(leaf.trace_id, spanAbove(leaf));
-    const family = families.get(key);
-    if (family === undefined) families.set(key, [leaf]);
-    else family.push(leaf);
-  }
-  return [...families.values()].flatMap((family) => pairsWithin(family, enclosing));
+  const siblings = Map.groupBy(leaves, (leaf) => spanKey(leaf.trace_id, spanAbove(leaf)));
+  const equals = Map.groupBy(
+    leaves.filter((leaf) => (outputTotal(leaf.call) ?? 0) > 0),
+    (leaf) => outputTotal(leaf.call),
+  );
+  return [
+    ...[...siblings.values()].flatMap((family) => pairsWithin(family, enclosing, areSiblingTwins, 1)),
+    ...[...equals.values()].flatMap((family) => pairsWithin(family, enclosing, areDistantTwins, 2)),
+  ];
 };
 
-const pairsWithin = (family: readonly LeafEvidence[], enclosing: Enclosing): readonly Pair[] => {
+const pairsWithin = (
+  family: readonly LeafEvidence[],
+  enclosing: Enclosing,
+  areTwins: (a: LeafEvidence, b: LeafEvidence) => boolean,
+  distance: number,
+): readonly Pair[] => {
+  if (family.length < 2) return [];
   const byTime = [...family].sort(
     (a, b) => a.start_unix_micros - b.start_unix_micros || (a.step_id < b.step_id ? -1 : 1),
   );
@@ -140,7 +151,7 @@ const pairsWithin = (family: readonly LeafEvidence[], enclosing: Enclosing): rea
   for (const [at, a] of byTime.entries()) {
     for (const b of byTime.slice(at + 1, at + 1 + NEIGHBOURS_MAX)) {
       if (enclosing.get(a) === b || enclosing.get(b) === a) continue;
-      if (areSiblingTwins(a, b)) pairs.push({ a, b, distance: 1 });
+      if (areTwins(a, b)) pairs.push({ a, b, distance });
     }
   }
   return pairs;
@@ -151,6 +162,9 @@ const areSiblingTwins = (a: LeafEvidence, b: LeafEvidence): boolean =>
   doOverlap(a, b) &&
   haveSameModel(a, b) &&
   (haveSameFigures(a, b) || areSilentTwins(a, b));
+
+const areDistantTwins = (a: LeafEvidence, b: LeafEvidence): boolean =>
+  voiceOf(a) !== voiceOf(b) && isOneInside(a, b) && haveSameModel(a, b) && haveSameFigures(a, b);
 
 const comparePairs = (x: Pair, y: Pair): number => {
   const gap = (pair: Pair): number => Math.abs(pair.a.start_unix_micros - pair.b.start_unix_micros);

@@ -33,6 +33,7 @@ export interface LedgerState {
   readonly spilledSums: CallSums;
 }
 
+/** A run of which nothing is known yet. */
 export const emptyState = (key: string): LedgerState => ({
   key,
   steps: new Map(),
@@ -43,14 +44,17 @@ export const emptyState = (key: string): LedgerState => ({
   spilledSums: EMPTY_SUMS,
 });
 
+/** Where the source record of a step stands. */
 export const positionOf = (step: AgentStep): Position => ({
   log: `${step.log_id}/${step.log_topic}/${step.log_partition}`,
   offset: step.log_offset,
   index: step.log_index,
 });
 
+/** A position as one text, for sets. */
 export const positionText = ({ log, offset, index }: Position): string => `${log}/${offset}/${index}`;
 
+/** Whether two steps come from the very same source record. */
 export const isSamePosition = (a: Position, b: Position): boolean =>
   a.log === b.log && a.offset === b.offset && a.index === b.index;
 

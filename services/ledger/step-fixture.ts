@@ -159,6 +159,7 @@ export const runBatches = (
   return { state, entries, duplicates, run };
 };
 
+/** The batch of that number: half a second of log time apart. */
 export const contextOf = (batch: number): StepContext => ({
   batchId: `batch-${batch}`,
   loggedAtMs: 1_795_000_002_000 + batch * 500,

@@ -27,9 +27,6 @@ export const dateMicros = (text: string): number | null => {
   return civilText(days) === text ? days * MICROS_PER_DAY : null;
 };
 
-/** Start of the hour, in seconds since 1970, of a time in microseconds. */
-export const hourOfMicros = (micros: number): number => Math.floor(micros / (3600 * MICROS_PER_SECOND)) * 3600;
-
 /** `YYYY-MM-DD hh:mm:ss…` → start of that hour in seconds since 1970. Takes only text this file wrote. */
 export const hourOfText = (text: string): number =>
   (dateMicros(text.slice(0, 10)) ?? 0) / MICROS_PER_SECOND + Number(text.slice(11, 13)) * 3600;

@@ -52,6 +52,7 @@ export interface PriceSource extends PriceBook {
   readonly name: string;
 }
 
+/** Whether the book knows a price. */
 export const isPrice = (answer: PriceAnswer): answer is Price => 'rates' in answer;
 
 /** A book over several sources, first come first served: a user's own price stands before the catalogue's. */

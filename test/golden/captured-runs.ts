@@ -1,0 +1,61 @@
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import type { AgentStep } from '../../schemas/agent-step.ts';
+import { decodeAgentStep } from '../../schemas/agent-step-codec.ts';
+import { normalizeBatch } from '../../services/normalizer/processor.ts';
+import { createRedactor } from '../../services/normalizer/redact.ts';
+import type { NormalizerSource } from '../../services/normalizer/settings.ts';
+
+const FIXTURES = new URL('../fixtures/', import.meta.url);
+const LOGGED_AT_MS = 1_795_100_000_000;
+
+interface CaptureMeta {
+  readonly file: string;
+  readonly signal: string;
+}
+
+const sourceOf = (signal: 'spans' | 'logs'): NormalizerSource => ({
+  topic: `otlp_${signal}`,
+  signal,
+  tenant: 'golden',
+  tenant_from: 'header',
+  vantage: 'agent',
+});
+
+/** The steps the real normalizer makes of a capture's payloads, each payload one log record. */
+export const stepsOfCapture = (emitter: string): readonly AgentStep[] => {
+  const folder = new URL(`captures/${emitter}/`, FIXTURES);
+  const metas = readdirSync(folder)
+    .filter((name) => name.endsWith('.meta.json'))
+    .sort()
+    .map((name) => JSON.parse(readFileSync(new URL(name, folder), 'utf8')) as CaptureMeta);
+  return metas.flatMap(({ file, signal }, offset) => {
+    if (signal !== 'traces' && signal !== 'logs') return [];
+    const source = sourceOf(signal === 'traces' ? 'spans' : 'logs');
+    const record = {
+      offset,
+      timestampMs: LOGGED_AT_MS,
+      key: null,
+      value: readFileSync(new URL(file, folder)),
+      headers: {},
+    };
+    const batch = {
+      logId: 'golden',
+      topic: source.topic,
+      partition: 0,
+      first: offset,
+      end: offset + 1,
+      records: [record],
+      batchId: createHash('sha256').update(`${emitter}/${offset}`).digest('hex').slice(0, 32),
+    };
+    const { output } = normalizeBatch(batch, source, () => false, { redactor: createRedactor(true), mode: 'full' });
+    return output.produce.map(({ value }) => {
+      const decoded = decodeAgentStep(value);
+      if (decoded.kind === 'refused') throw new Error(`${emitter}/${file}: ${decoded.detail}`);
+      return decoded.value;
+    });
+  });
+};
+
+/** Reads a JSON file of the fixtures. */
+export const readFixture = (name: string): unknown => JSON.parse(readFileSync(new URL(name, FIXTURES), 'utf8'));
