@@ -60,6 +60,9 @@ export const storeAttributes = (attributes: AnyMap, options: AttributeOptions): 
 
 const lengthOf = (value: AnyValue): number => utf8Bytes(textOfValue(value));
 
+/** White space or a bracket: a sentence, code, JSON. */
+const LANGUAGE = /[\s{[]/;
+
 interface Draft {
   readonly entries: Map<string, string>;
   readonly content: ContentPart[];
@@ -83,8 +86,8 @@ const storeAttribute = (key: string, value: AnyValue, options: AttributeOptions,
   }
   into.flags.add('attribute_cut');
   into.entries.set(`tacho.cut.${key}`, `len=${utf8Bytes(text)},hash=${fingerprint(text)}`);
-  // A value that long is most likely content, whatever its key says.
-  into.entries.set(key, options.mode === 'full' ? inline : '');
+  // Text and JSON of that length are content, whatever the key says; only an opaque token stays, cut.
+  into.entries.set(key, options.mode === 'full' && !LANGUAGE.test(inline) ? inline : '');
   into.content.push({ direction: 'attribute', role: key, partKind: 'other', content: text });
 };
 

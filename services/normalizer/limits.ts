@@ -14,3 +14,5 @@ export const ERROR_MESSAGE_BYTES_MAX = 1024;
 export const NAME_BYTES_MAX = 512;
 export const LINKS_MAX = 128;
 export const FLAGS_MAX = 32;
+/** A label or a fact for the folds: a host, a path, a dataset; steps stay compact. */
+export const FACT_BYTES_MAX = 1024;

@@ -5,7 +5,7 @@ import type { ContentMode } from './attributes.ts';
 import { contentFacts, contentRows, type StoredContent } from './content-rows.ts';
 import { providerOfModel } from './conventions/provider.ts';
 import { canonicalJson, displayText, type Json } from './json.ts';
-import { ERROR_MESSAGE_BYTES_MAX, FLAGS_MAX, NAME_BYTES_MAX } from './limits.ts';
+import { ERROR_MESSAGE_BYTES_MAX, FACT_BYTES_MAX, FLAGS_MAX, NAME_BYTES_MAX } from './limits.ts';
 import type { RecordOrigin } from './record-origin.ts';
 import type { Redactor } from './redact.ts';
 import type { CallFacts, StepFacts } from './step-facts.ts';
@@ -78,7 +78,11 @@ export const buildStep = (
     account: name(facts.account),
     ...toolColumns(facts, options.redactor),
     call: stepCall(facts, shared.status),
-    facts: { ...facts.facts, ...contentFacts(stored), ...argumentFacts(facts, options.redactor) },
+    facts: {
+      ...redactedMap(facts.facts, options.redactor),
+      ...contentFacts(stored),
+      ...argumentFacts(facts, options.redactor),
+    },
   };
   return { row, content: contentRows(stored, row, options.mode), step, startNano: frame.time.startNano };
 };
@@ -133,7 +137,7 @@ const sharedColumns = (frame: StepFrame, facts: StepFacts, origin: RecordOrigin,
   error_message: errorMessage(facts, redactor),
   attempt: facts.attempt ?? null,
   flags: flagsOf(frame, facts),
-  labels: redactedLabels(facts.labels, redactor),
+  labels: redactedMap(facts.labels, redactor),
 });
 
 const flagsOf = (frame: StepFrame, facts: StepFacts): readonly string[] =>
@@ -151,11 +155,14 @@ const errorMessage = (facts: StepFacts, redactor: Redactor): string | null =>
     ? null
     : cutUtf8(redactor.redact(facts.errorMessage).text, ERROR_MESSAGE_BYTES_MAX).toWellFormed();
 
-const redactedLabels = (labels: StepFacts['labels'], redactor: Redactor): Readonly<Record<string, string>> =>
+const redactedMap = (
+  map: Readonly<Record<string, string>> | undefined,
+  redactor: Redactor,
+): Readonly<Record<string, string>> =>
   Object.fromEntries(
-    Object.entries(labels ?? {}).map(([key, value]) => [
+    Object.entries(map ?? {}).map(([key, value]) => [
       key.toWellFormed(),
-      redactor.redact(value).text.toWellFormed(),
+      cutUtf8(redactor.redact(value).text, FACT_BYTES_MAX).toWellFormed(),
     ]),
   );
 

@@ -33,7 +33,7 @@ export interface OtlpStepInput {
 const SPAN_KINDS = ['unspecified', 'internal', 'server', 'client', 'producer', 'consumer'] as const;
 const STATUSES: readonly Status[] = ['unset', 'ok', 'error'];
 /** What OTel SDKs say when nobody named the service. */
-const UNKNOWN_SERVICE = 'unknown_service';
+export const UNKNOWN_SERVICE = 'unknown_service';
 
 const resourceText = (resource: ReadonlyMap<string, string>, keys: readonly string[]): string | null => {
   for (const key of keys) {
@@ -80,7 +80,7 @@ export const normalizeOtlp = (
         .map((link) => ({ trace_id: link.traceId, span_id: link.spanId })),
       time,
       status: STATUSES[view.statusCode] ?? 'unset',
-      attributes: withTime(attributes.entries, time),
+      attributes: withOriginalTime(attributes.entries, time),
       resource,
       flags: [...attributes.flags, ...(view.links().length > LINKS_MAX ? ['links_dropped'] : [])],
     },
@@ -98,7 +98,8 @@ const contentOf = (view: SpanView, facts: StepFacts): readonly ContentPart[] => 
   return [{ direction: 'attribute', role: 'body', partKind: 'text', content: displayText(jsonOf(view.body)) }];
 };
 
-const withTime = (entries: ReadonlyMap<string, string>, time: StepTime): ReadonlyMap<string, string> =>
+/** Keeps what the sender said of the time when it was clamped. */
+export const withOriginalTime = (entries: ReadonlyMap<string, string>, time: StepTime): ReadonlyMap<string, string> =>
   time.originalNano === null
     ? entries
     : new Map([...entries, ['tacho.original_ts_unix_nano', time.originalNano.toString()]]);

@@ -1,3 +1,4 @@
+import type { ActionEvent } from '../../schemas/action-event.ts';
 import { encodeAgentStep } from '../../schemas/agent-step-codec.ts';
 import type { OtlpRefusal } from '../../schemas/otlp/types.ts';
 import { type Outcome, ok, refused } from '../../schemas/outcome.ts';
@@ -16,7 +17,7 @@ import type { BatchOutput, RecordBatch } from '../runtime/stream/types.ts';
 import { deadLetterOf, deadLetterRows } from './dead-letters.ts';
 import type { NormalizedStep } from './normalized-step.ts';
 import type { NormalizeOptions } from './otlp-step.ts';
-import { type RecordItems, readLogRecords, readSpanRecord } from './read-record.ts';
+import { type RecordItems, readActionRecord, readLogRecords, readSpanRecord } from './read-record.ts';
 import type { RecordOrigin } from './record-origin.ts';
 import type { SeenStep } from './seen-set.ts';
 import type { NormalizerSource } from './settings.ts';
@@ -113,7 +114,12 @@ const readItems = (
     case 'logs':
       return readLogRecords(record.value, origin, options);
     case 'actions':
-      return refused('unsupported_signal', 'action events');
+      return readActionRecord(
+        record.value,
+        record.headers,
+        (event) => actionOrigin(event, record, source, origin),
+        options,
+      );
   }
 };
 
@@ -160,6 +166,24 @@ const vantageOf = (record: LogRecord, source: NormalizerSource): Vantage => {
   const said = source.vantage_from === 'header' ? record.headers[VANTAGE_HEADER] : undefined;
   return said !== undefined && isVantage(said) ? said : source.vantage;
 };
+
+/**
+ * An action event names its tenant and vantage itself. They are believed where our API is the only writer, which has
+ * bound them to the caller's token; elsewhere the source says who may write there.
+ */
+const actionOrigin = (
+  event: ActionEvent,
+  record: LogRecord,
+  source: NormalizerSource,
+  origin: RecordOrigin,
+): RecordOrigin => ({
+  ...origin,
+  tenant:
+    source.tenant === '' && source.tenant_from === 'header' && record.headers[TENANT_HEADER] === undefined
+      ? event.tenant_id
+      : origin.tenant,
+  vantage: source.vantage_from === 'header' ? event.vantage : origin.vantage,
+});
 
 const NANOS_PER_MILLI = 1_000_000n;
 

@@ -1,7 +1,10 @@
+import type { ActionEvent } from '../../schemas/action-event.ts';
+import { decodeActionEvent } from '../../schemas/action-event-codec.ts';
 import { stepIdOfLog, stepIdOfSpan } from '../../schemas/identity.ts';
 import { decodeLogs, decodeTraces } from '../../schemas/otlp/decode.ts';
 import type { OtlpItem, OtlpLogRecord, OtlpRefusal, OtlpSpan } from '../../schemas/otlp/types.ts';
 import { type Outcome, ok } from '../../schemas/outcome.ts';
+import { normalizeAction, stepIdOfAction } from './action-step.ts';
 import type { NormalizedStep } from './normalized-step.ts';
 import { createResourceCache, type NormalizeOptions, normalizeOtlp } from './otlp-step.ts';
 import type { RecordOrigin } from './record-origin.ts';
@@ -93,4 +96,19 @@ const timeOfLog = (record: OtlpLogRecord, origin: RecordOrigin): bigint => {
   if (record.timeUnixNano !== 0n) return record.timeUnixNano;
   if (record.observedUnixNano !== 0n) return record.observedUnixNano;
   return BigInt(origin.loggedAtMs) * NANOS_PER_MILLI - origin.shiftNano;
+};
+
+/** One action event. */
+export const readActionRecord = (
+  bytes: Uint8Array,
+  headers: Readonly<Record<string, string>>,
+  originOf: (event: ActionEvent) => RecordOrigin,
+  options: NormalizeOptions,
+): Outcome<RecordItems> => {
+  const decoded = decodeActionEvent(bytes, headers);
+  if (decoded.kind === 'refused') return decoded;
+  const event = decoded.value;
+  const origin = originOf(event);
+  const stepId = stepIdOfAction(origin.tenant, event);
+  return ok({ items: [{ stepId, normalize: () => normalizeAction(event, origin, options) }], refusals: [] });
 };

@@ -19,7 +19,7 @@ import { asCount, jsonAttr, presentKeys, textAttr } from './values.ts';
  * | output_tokens | leaves thoughts out; they are in the same JSON |
  * | tools | `gcp.vertex.agent.tool_call_args`, `.tool_response`; a failed tool answers `{"error": …}` with status unset |
  * | `execute_tool (merged)` | made up for parallel calls: no step of work |
- * | failed model call | a `call_llm` without any attribute: they are set from the answer only |
+ * | failed model call, failed tool | a `call_llm`, an `execute_tool <name>` without any attribute: they are set from the answer |
  * | root `invocation` | no attributes |
  */
 export const googleAdk: Convention = {
@@ -27,7 +27,7 @@ export const googleAdk: Convention = {
   matches: (view) => view.scope.name === 'gcp.vertex.agent' || view.attr('gen_ai.system') === 'gcp.vertex.agent',
   read: (view) => {
     if (view.name === 'call_llm') return readModelCall(view);
-    const facts = readGenAi(view);
+    const facts = view.attrs().size === 0 ? readBare(view) : readGenAi(view);
     if (facts.stepKind === 'tool' || facts.stepKind === 'delegation') return readTool(view, facts);
     return {
       ...facts,
@@ -60,6 +60,16 @@ const usageOfResponse = (response: Json | undefined): Usage => {
     cacheRead: count('cachedContentTokenCount', 'cached_content_token_count') ?? (isObject(usage) ? 0 : undefined),
     reasoning: count('thoughtsTokenCount', 'thoughts_token_count') ?? (isObject(usage) ? 0 : undefined),
   };
+};
+
+/** A span without attributes has only its name: `execute_tool <name>` that threw, `invoke_agent <name>`. */
+const readBare = (view: SpanView): StepFacts => {
+  const [operation = '', subject = ''] = view.name.split(' ', 2);
+  const facts = readGenAi(view, { operation });
+  if (operation === 'execute_tool') {
+    return { ...facts, toolName: subject, isFailed: true, flags: ['failure_inferred'] };
+  }
+  return operation === 'invoke_agent' ? { ...facts, agentName: subject } : facts;
 };
 
 const readModelCall = (view: SpanView): StepFacts => {
