@@ -1,11 +1,12 @@
 /**
  * A process of its own at a sqlite log, for tests that kill it. Arguments: what to do, the file, then
- * `append PREFIX` (appends for ever, a line per acknowledged value) or `consume GROUP` (a line per committed value).
+ * `append PREFIX` (appends for ever, a line per acknowledged value), `consume GROUP` (a line per committed value) or
+ * `hold GROUP` (blocks in its first batch, then tells what became of the commit).
  */
 import { writeSync } from 'node:fs';
 import { systemClock, systemRandom } from '../../services/runtime/clock.ts';
 import { openSqliteEventLog } from '../../services/runtime/event-log/sqlite.ts';
-import { joinGroup, quietLogger, record, text } from './event-log-fixture.ts';
+import { codeOf, joinGroup, quietLogger, record, text } from './event-log-fixture.ts';
 
 const TOPIC = 'otlp_spans';
 const [what = '', path = '', name = ''] = process.argv.slice(2);
@@ -30,6 +31,18 @@ if (what === 'consume') {
       await assignment.commit((batch.records.at(-1)?.offset ?? -1) + 1, '');
       for (const one of batch.records) say(`${text(one.value)} ${assignment.partition} ${one.offset}`);
       return 'continue';
+    },
+  });
+}
+if (what === 'hold') {
+  await joinGroup(log, {
+    ...{ group: name, topics: [TOPIC], options: { lingerMs: 0 } },
+    onBatch: async (_seen, assignment) => {
+      say('holding');
+      // Blocks the thread: after it no heartbeat comes between the pause and the commit.
+      for (const endMs = systemClock.nowMs() + 2_000; systemClock.nowMs() < endMs; );
+      say(await codeOf(assignment.commit(1, 'zombie')));
+      return 'stop';
     },
   });
 }

@@ -176,7 +176,47 @@ describe('several processes consume one sqlite log', () => {
     await until('the heir goes on', () => heir.values.length === 2);
     expect(lines().length).toBe(2);
   });
+  test('a process that wakes up after its lease cannot commit over its successor', async () => {
+    let skewMs = 0;
+    const log = await open();
+    await log.ensureTopics([topicSpec(TOPIC, 1)]);
+    await feed1(log);
+    const { child, lines } = startChild('hold', path, GROUP);
+    await until('the child is in its batch', () => lines().includes('holding'));
+    child.kill('SIGSTOP');
+    const other = await open({ clock: { ...systemClock, nowMs: () => systemClock.nowMs() + skewMs } });
+    const heir = await joinGroup(other, { group: GROUP, topics: [TOPIC] });
+    skewMs = 6_000;
+    await until('the heir commits', () => heir.values.length === 1);
+    child.kill('SIGCONT');
+    await until('the zombie tries', () => lines().length > 2);
+    expect(lines()).toEqual(['ready', 'holding', 'FENCED']);
+    expect((await log.committed(GROUP, TOPIC)).get(0)).toEqual({ offset: 1, metadata: '' });
+  });
+
   const feed1 = (log: EventLog): Promise<unknown> => log.append([record(TOPIC, 'one')]);
+});
+
+describe('a batch on a sqlite log', () => {
+  test('waits lingerMs after its first record, so that a trickle makes one batch', async () => {
+    const log = await open();
+    await log.ensureTopics([topicSpec(TOPIC, 1)]);
+    const member = await joinGroup(log, { group: GROUP, topics: [TOPIC], options: { lingerMs: 1_000 } });
+    for (let n = 0; n < 5; n += 1) await log.append([record(TOPIC, `${n}`)]);
+    await until('they are read', () => member.values.length === 5);
+    expect(member.seen).toHaveLength(1);
+    expect(member.seen[0]?.batch.logEnd).toBe(5);
+  });
+
+  test('is handed over at once when it is full, however long it might linger', async () => {
+    const log = await open();
+    await log.ensureTopics([topicSpec(TOPIC, 1)]);
+    const options = { lingerMs: 600_000, recordsMax: 2 };
+    const member = await joinGroup(log, { group: GROUP, topics: [TOPIC], options });
+    for (let n = 0; n < 4; n += 1) await log.append([record(TOPIC, `${n}`)]);
+    await until('they are read', () => member.values.length === 4);
+    expect(member.seen.map(({ batch }) => batch.records.length)).toEqual([2, 2]);
+  });
 });
 
 describe('limits of a sqlite log', () => {
