@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { arbitraryLogs, arbitraryTraces } from '../../test/support/arbitrary-otlp.ts';
+import { type Capture, captures } from '../../test/support/captures.ts';
 import type { Outcome } from '../outcome.ts';
-import { arbitraryLogs, arbitraryTraces } from './arbitrary.fixture.ts';
-import { type Capture, captures } from './captures.fixture.ts';
 import { countMetrics } from './count-metrics.ts';
 import { decodeLogs, decodeTraces } from './decode.ts';
 import { encodeLogs, encodeTraces } from './encode.ts';

@@ -55,10 +55,12 @@ export const readJsonMap = (reader: JsonReader, value: unknown, depth = 1): AnyM
   return map;
 };
 
+/** A Resource object. */
 export const readJsonResource = (reader: JsonReader, value: unknown): OtlpResource => ({
   attributes: readJsonMap(reader, reader.object(value, 'resource')['attributes']),
 });
 
+/** An InstrumentationScope object. */
 export const readJsonScope = (reader: JsonReader, value: unknown): OtlpScope => {
   const scope = reader.object(value, 'scope');
   return {

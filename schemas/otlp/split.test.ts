@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { arbitraryTraces } from '../../test/support/arbitrary-otlp.ts';
+import { captures } from '../../test/support/captures.ts';
 import type { Outcome } from '../outcome.ts';
-import { arbitraryTraces } from './arbitrary.fixture.ts';
-import { captures } from './captures.fixture.ts';
 import { decodeLogs, decodeTraces } from './decode.ts';
 import { encodeTraces } from './encode.ts';
 import { type SplitOptions, splitRequest } from './split.ts';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import protobuf from 'protobufjs';
 import { describe, expect, test } from 'vitest';
-import { captures } from './captures.fixture.ts';
+import { captures } from '../../test/support/captures.ts';
 import { decodeTraces } from './decode.ts';
 import { WireReader } from './wire-reader.ts';
 import { WireWriter } from './wire-writer.ts';

@@ -2,9 +2,9 @@ import { request as httpRequest } from 'node:http';
 import { brotliCompressSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { encodeTraces } from '../../schemas/otlp/encode.ts';
+import { GOOD, JSON_TYPE, jsonSpans, PROTOBUF, post, span, start } from '../../test/support/receiver.ts';
 import { TransportError } from '../runtime/errors.ts';
 import type { EventLog } from '../runtime/ports.ts';
-import { GOOD, JSON_TYPE, jsonSpans, PROTOBUF, post, span, start } from './receiver.fixture.ts';
 
 describe('a bad request', () => {
   const nothing = async (log: EventLog) =>

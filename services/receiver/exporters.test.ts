@@ -7,7 +7,7 @@ import { InMemoryLogRecordExporter, LoggerProvider, SimpleLogRecordProcessor } f
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base';
 import { describe, expect, test } from 'vitest';
 import { decodeLogs } from '../../schemas/otlp/decode.ts';
-import { recordsOf, spansIn, start } from './receiver.fixture.ts';
+import { recordsOf, spansIn, start } from '../../test/support/receiver.ts';
 
 /** One span and one log record of the real SDK, with every kind of value an attribute takes. */
 const record = () => {

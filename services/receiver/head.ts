@@ -2,8 +2,8 @@ import type { IncomingMessage } from 'node:http';
 import type { OtlpEncoding } from '../../schemas/otlp/decode.ts';
 import { TENANT_HEADER } from '../../schemas/tenant.ts';
 import type { Access, Caller } from '../runtime/access.ts';
-import { tenantOf } from '../runtime/access-tokens.ts';
 import { CONTENT_ENCODINGS, type ContentEncoding } from '../runtime/http/body.ts';
+import { tenantOf } from '../runtime/http/tenant.ts';
 import { type Answer, type ExportSignal, failed } from './answers.ts';
 import { encodingOfContentType, type SenderFacts } from './export-request.ts';
 

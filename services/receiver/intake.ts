@@ -35,6 +35,7 @@ export interface Intake {
   readonly lastAcceptedMs: () => number | null;
 }
 
+/** From body to answer, over the event log. */
 export const createIntake = ({ log, clock, random, logger, metrics }: IntakeDeps): Intake => {
   let appendProblem = '';
   let lastAccepted: number | null = null;

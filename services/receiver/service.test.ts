@@ -1,10 +1,20 @@
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import { captures } from '../../schemas/otlp/captures.fixture.ts';
 import { decodeLogs, decodeTraces } from '../../schemas/otlp/decode.ts';
 import { encodeTraces } from '../../schemas/otlp/encode.ts';
+import { captures } from '../../test/support/captures.ts';
+import {
+  GOOD,
+  JSON_TYPE,
+  jsonSpans,
+  PROTOBUF,
+  post,
+  recordsOf,
+  span,
+  spansIn,
+  start,
+} from '../../test/support/receiver.ts';
 import { hashToken, type TokenEntry } from '../runtime/access-tokens.ts';
-import { GOOD, JSON_TYPE, jsonSpans, PROTOBUF, post, recordsOf, span, spansIn, start } from './receiver.fixture.ts';
 
 describe('a good request', () => {
   test('is answered 200 with the position of what is durable', async () => {

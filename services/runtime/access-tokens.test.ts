@@ -1,13 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { AccessRequest, Caller } from './access.ts';
-import {
-  assertBindAllowed,
-  createAccess,
-  hashToken,
-  isLoopbackHost,
-  type TokenEntry,
-  tenantOf,
-} from './access-tokens.ts';
+import type { AccessRequest } from './access.ts';
+import { assertBindAllowed, createAccess, hashToken, isLoopbackHost, type TokenEntry } from './access-tokens.ts';
 
 const TOKENS: readonly TokenEntry[] = [
   { name: 'collector', sha256: hashToken('t1'), tenant: 'acme', vantage: 'gateway', grants: ['ingest'] },
@@ -39,6 +32,11 @@ describe('a caller without a token', () => {
 
   test.each(['10.0.0.8', '::ffff:10.0.0.8', '', '1127.0.0.1'])('from elsewhere (%s) is denied', (address) => {
     expect(decide({}, address)).toMatchObject({ kind: 'denied', status: 401 });
+  });
+
+  test('is denied when a proxy on this machine speaks for it', () => {
+    expect(decide({ 'x-forwarded-for': '203.0.113.9' })).toMatchObject({ kind: 'denied', status: 401 });
+    expect(decide({ forwarded: 'for=203.0.113.9' })).toMatchObject({ kind: 'denied', status: 401 });
   });
 
   test('is denied on this machine too when tokens are required', () => {
@@ -106,21 +104,4 @@ test('only loopback may be bound without tokens', () => {
   expect(assertBindAllowed('receiver.host', '::', [])).not.toBeNull();
   expect(assertBindAllowed('receiver.host', '0.0.0.0', TOKENS)).toBeNull();
   expect(isLoopbackHost('[::1]')).toBe(true);
-});
-
-describe('the tenant', () => {
-  const caller = (tenant: string | null): Caller => ({ actor: 'a', tenant, vantage: 'agent', grants: new Set() });
-
-  test('is the header, else the token, else the default', () => {
-    expect(tenantOf('acme', caller(null))).toEqual({ kind: 'tenant', tenant: 'acme' });
-    expect(tenantOf(undefined, caller('acme'))).toEqual({ kind: 'tenant', tenant: 'acme' });
-    expect(tenantOf(undefined, caller(null))).toEqual({ kind: 'tenant', tenant: 'default' });
-  });
-
-  test('of a token binds, and a name with other letters is none', () => {
-    expect(tenantOf('other', caller('acme'))).toMatchObject({ kind: 'denied', status: 403 });
-    expect(tenantOf(['a', 'b'], caller(null))).toMatchObject({ kind: 'denied', status: 400 });
-    expect(tenantOf('', caller(null))).toMatchObject({ kind: 'denied', status: 400 });
-    expect(tenantOf('a|b', caller('acme'))).toMatchObject({ kind: 'denied', status: 400 });
-  });
 });

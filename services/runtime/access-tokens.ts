@@ -1,7 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { Vantage } from '../../schemas/step-kinds.ts';
-import { DEFAULT_TENANT, isTenant } from '../../schemas/tenant.ts';
 import { type Access, type AccessDecision, type AccessRequest, type Caller, GRANTS, type Grant } from './access.ts';
 import type { ConfigProblem } from './errors.ts';
 
@@ -73,7 +72,7 @@ export const createAccess = (settings: AccessSettings): Access => {
       if (hostProblem !== null) return denied(403, hostProblem);
       const authorization = textOf(request.headers['authorization']);
       if (authorization === '') {
-        const isTokenless = !settings.requireTokens && isLoopbackHost(request.remoteAddress);
+        const isTokenless = !settings.requireTokens && isLoopbackHost(request.remoteAddress) && !isForwarded(request);
         return isTokenless ? { kind: 'caller', caller: LOOPBACK_CALLER } : denied(401, 'a bearer token is needed');
       }
       const token = /^bearer +(\S+)$/i.exec(authorization)?.[1];
@@ -85,6 +84,10 @@ export const createAccess = (settings: AccessSettings): Access => {
     },
   };
 };
+
+/** A proxy on this machine speaks for somebody else: its address proves nothing. */
+const isForwarded = ({ headers }: AccessRequest): boolean =>
+  headers['x-forwarded-for'] !== undefined || headers['forwarded'] !== undefined;
 
 const denied = (status: 401 | 403, detail: string): AccessDecision => ({ kind: 'denied', status, detail });
 
@@ -108,20 +111,4 @@ const hostProblemOf = ({ headers }: AccessRequest, allowedHosts: ReadonlySet<str
 const nameOf = (host: string): string => {
   const bracketed = /^\[([^\]]*)\](:\d+)?$/.exec(host)?.[1];
   return bracketed ?? host.replace(/:\d+$/, '');
-};
-
-export type TenantDecision =
-  | { readonly kind: 'tenant'; readonly tenant: string }
-  | { readonly kind: 'denied'; readonly status: 400 | 403; readonly detail: string };
-
-/** The tenant a caller writes to: the header's, else the token's, else the default. A token's own tenant binds. */
-export const tenantOf = (header: string | string[] | undefined, caller: Caller): TenantDecision => {
-  const asked = textOf(header);
-  if (header !== undefined && !isTenant(asked)) {
-    return { kind: 'denied', status: 400, detail: 'x-tacho-tenant takes letters, digits and .@_-, 64 at most' };
-  }
-  if (caller.tenant !== null && asked !== '' && asked !== caller.tenant) {
-    return { kind: 'denied', status: 403, detail: `the token is bound to another tenant than ${asked}` };
-  }
-  return { kind: 'tenant', tenant: asked === '' ? (caller.tenant ?? DEFAULT_TENANT) : asked };
 };

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { AnyMap, AnyValue, OtlpItem, OtlpLogRecord, OtlpSpan } from './types.ts';
+import type { AnyMap, AnyValue, OtlpItem, OtlpLogRecord, OtlpSpan } from '../../schemas/otlp/types.ts';
 
 /** Text that UTF-8 can carry (no lone surrogates). */
 const text = fc.string({ unit: 'grapheme', maxLength: 40 });

@@ -1,12 +1,12 @@
 import { afterEach } from 'vitest';
 import { decodeTraces } from '../../schemas/otlp/decode.ts';
 import type { OtlpItem, OtlpSpan } from '../../schemas/otlp/types.ts';
-import { createAccess, type TokenEntry } from '../runtime/access-tokens.ts';
-import { systemClock, systemRandom } from '../runtime/clock.ts';
-import { createMemoryEventLog } from '../runtime/event-log/memory.ts';
-import { createMetrics } from '../runtime/metrics.ts';
-import type { EventLog, Logger, LogRecord } from '../runtime/ports.ts';
-import { createReceiver, type Receiver, type ReceiverSettings } from './service.ts';
+import { createReceiver, type Receiver, type ReceiverSettings } from '../../services/receiver/service.ts';
+import { createAccess, type TokenEntry } from '../../services/runtime/access-tokens.ts';
+import { systemClock, systemRandom } from '../../services/runtime/clock.ts';
+import { createMemoryEventLog } from '../../services/runtime/event-log/memory.ts';
+import { createMetrics } from '../../services/runtime/metrics.ts';
+import type { EventLog, Logger, LogRecord } from '../../services/runtime/ports.ts';
 
 const SILENT: Logger = {
   debug: () => undefined,
