@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { AgentStep } from '../../schemas/agent-step.ts';
 import { captures } from '../../schemas/otlp/captures.fixture.ts';
-import { normalize, recordOf, rowsOf, stepsOf } from './batch.fixture.ts';
+import { normalize, recordOf, rowsOf, stepsOf } from './batch-fixture.ts';
 import type { NormalizedBatch } from './processor.ts';
 
 const FIXTURES = new URL('../../test/fixtures/', import.meta.url);

@@ -3,8 +3,8 @@ const SECONDS_PER_DAY = 86_400;
 /** Times a DateTime64(9) holds with room to spare: 1971-01-01 … 2261-12-31T23:59:59.999999999 (design 9). */
 export const TS_NANO_MIN = 31_536_000n * NANOS_PER_SECOND;
 export const TS_NANO_MAX = 9_214_646_400n * NANOS_PER_SECOND - 1n;
-/** What an Avro long of avsc takes, the year 2255: beyond it the step says this, the row says the truth. */
-const MICROS_MAX = 9_007_199_254_740_990n;
+/** Largest number whose zigzag form a double holds exactly, the year 2112: later, the step says this and the row the truth. */
+const MICROS_MAX = 4_503_599_627_370_495n;
 /** A ClickHouse DateTime ends in 2106; later hours are all said to be the last one. */
 const HOUR_SECONDS_MAX = 4_294_965_600;
 

@@ -7,8 +7,10 @@ import { type NormalizedBatch, normalizeBatch } from './processor.ts';
 import { createRedactor } from './redact.ts';
 import type { NormalizerSource } from './settings.ts';
 
+/** Append time of every record in these tests. */
 export const LOGGED_AT_MS = 1_795_300_000_123;
 
+/** A source as the default config has it. */
 export const sourceOf = (signal: NormalizerSource['signal']): NormalizerSource => ({
   topic: `otlp_${signal}`,
   signal,
@@ -17,6 +19,7 @@ export const sourceOf = (signal: NormalizerSource['signal']): NormalizerSource =
   vantage: 'agent',
 });
 
+/** A record as it stands in the log. */
 export const recordOf = (value: Uint8Array, offset = 0, headers: Record<string, string> = {}): LogRecord => ({
   offset,
   timestampMs: LOGGED_AT_MS,
@@ -25,6 +28,7 @@ export const recordOf = (value: Uint8Array, offset = 0, headers: Record<string, 
   headers,
 });
 
+/** Records of one partition as a batch. */
 export const batchOf = (records: readonly LogRecord[], topic = 'otlp_spans'): RecordBatch => {
   const first = records[0]?.offset ?? 0;
   return {
@@ -38,6 +42,7 @@ export const batchOf = (records: readonly LogRecord[], topic = 'otlp_spans'): Re
   };
 };
 
+/** Everything on, nothing remembered. */
 export const freshOptions = (): NormalizeOptions => ({ redactor: createRedactor(true), mode: 'full' });
 
 /** Normalises records that nothing was stored before. */
