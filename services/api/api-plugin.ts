@@ -18,7 +18,7 @@ export const apiPlugin = async (app: FastifyInstance, options: { readonly contex
       handler: async (request, reply) => {
         const caller = callerOf(request, context, route.needs);
         const answer = await route.run(
-          { caller, params: request.params, query: request.query, body: request.body },
+          { caller, headers: request.headers, params: request.params, query: request.query, body: request.body },
           context,
         );
         reply.code(answer.status).headers({ 'cache-control': 'no-store', ...answer.headers });

@@ -41,7 +41,7 @@ export const spendChart = (rows: readonly CostRow[], range: TimeRange, step: Cos
     const name = row.model ?? NO_MODEL;
     totals.set(name, (totals.get(name) ?? 0) + Number(row.cost_usd ?? 0));
     const slot = slotOf(row);
-    if (isInside(slot)) unknownCalls[slot] = (unknownCalls[slot] ?? 0) + row.unknown_calls;
+    if (isInside(slot)) unknownCalls[slot] = (unknownCalls[slot] ?? 0) + row.calls - row.known_calls;
   }
   const ranked = [...totals].filter(([, total]) => total > 0).sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
   const shown = ranked.slice(0, ranked.length > SERIES_MAX + 1 ? SERIES_MAX : SERIES_MAX + 1).map(([name]) => name);

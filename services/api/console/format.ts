@@ -5,7 +5,7 @@ import { type Html, html } from './html.ts';
 
 const NARROW = ' ';
 
-/** `$12.40`; below a cent with two significant digits (`$0.0042`); `$1,234` from a thousand on. null: 'unknown'. */
+/** `$12.40`; below a dollar with two significant digits (`$0.018`, `$0.0042`); `$1,234` from a thousand on. null: 'unknown'. */
 export const money = (usd: string | null): string => {
   if (usd === null) return 'unknown';
   const value = Number(usd);
@@ -13,7 +13,7 @@ export const money = (usd: string | null): string => {
   if (size === 0) return '$0.00';
   const sign = value < 0 ? '−' : '';
   if (size < 0.000_000_1) return `${sign}<$0.0000001`;
-  if (size < 0.01) return `${sign}$${size.toFixed(Math.min(8, 1 - Math.floor(Math.log10(size))))}`;
+  if (size < 1) return `${sign}$${size.toFixed(Math.max(2, Math.min(8, 1 - Math.floor(Math.log10(size)))))}`;
   const digits = size >= 1000 ? 0 : 2;
   return `${sign}$${size.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits })}`;
 };

@@ -21,11 +21,21 @@ export const status = (state: string, words?: string): Html => {
   return html`<span class="status ${state}"><span aria-hidden="true">${found.shape}</span> ${words ?? found.words}</span>`;
 };
 
-/** A cost that always says what is not in it: '' when everything is known. */
-export const knownShare = (figures: Pick<Figures, 'calls' | 'known_calls' | 'unknown_calls'>): string => {
+type Shares = Pick<Figures, 'calls' | 'known_calls' | 'unknown_calls' | 'unpriced_calls' | 'failed_unknown_calls'>;
+
+/** Calls whose cost is not in the sum. */
+export const missingCalls = (figures: Shares): number => figures.calls - figures.known_calls;
+
+/** What share of the calls the cost covers, and why the rest is not in it. */
+export const knownShare = (figures: Shares): string => {
   if (figures.calls === 0) return 'no calls';
-  if (figures.unknown_calls === 0) return '100 % known';
-  return `${percent(figures.known_calls, figures.calls)} known, ${plural(figures.unknown_calls, 'call')} without a cost`;
+  if (missingCalls(figures) === 0) return '100 % known';
+  const why = [
+    figures.unknown_calls > 0 && `${plural(figures.unknown_calls, 'call')} without usage`,
+    figures.unpriced_calls > 0 && `${plural(figures.unpriced_calls, 'call')} without a price`,
+    figures.failed_unknown_calls > 0 && `${plural(figures.failed_unknown_calls, 'failed call')} without usage`,
+  ].filter((part) => part !== false);
+  return `${percent(figures.known_calls, figures.calls)} known; not in it: ${why.join(', ')}`;
 };
 
 /** What is uncertain in the known part. */
@@ -33,7 +43,6 @@ export const certainty = (figures: Figures): string =>
   [
     Number(figures.upper_bound_cost_usd ?? 0) > 0 && `${money(figures.upper_bound_cost_usd)} of it is an upper bound`,
     Number(figures.estimated_cost_usd ?? 0) > 0 && `${money(figures.estimated_cost_usd)} estimated`,
-    figures.unpriced_calls > 0 && `${plural(figures.unpriced_calls, 'call')} with usage but no price`,
   ]
     .filter((part) => part !== false)
     .join(', ');
@@ -79,9 +88,10 @@ export const tokenStats = (figures: Figures): readonly Html[] => {
 
 const runCost = (run: RunRow): Html => {
   if (run.calls === 0) return html`<span class="quiet">–</span>`;
+  const missing = run.unknown_calls + run.unpriced_calls;
   const unknown =
-    run.unknown_calls > 0 &&
-    html` <span class="warn" title="${plural(run.unknown_calls, 'call')} of ${run.calls} without a cost">+?</span>`;
+    missing > 0 &&
+    html` <span class="warn" title="${plural(missing, 'call')} of ${run.calls} without a cost">+?</span>`;
   return html`<span class="${run.cost_usd === null ? 'quiet' : ''}">${money(run.cost_usd)}</span>${run.cost_usd !== null && unknown}`;
 };
 

@@ -6,6 +6,7 @@ export interface TreeStep {
   readonly signal: string;
   readonly step_kind: string;
   readonly status: string;
+  readonly severity: string | null;
   readonly ts_nanos: string;
 }
 
@@ -26,7 +27,8 @@ const DEPTH_MAX = 24;
 /**
  * Steps as a forest in order of time. Bad input is normal: a parent that is missing or in a circle makes a step a
  * root, and a span id told twice keeps both steps. Log records and actions hang below the span they name.
- * Plumbing (step_kind `other` with nothing but `other` below and no error) is folded, unless it is all there is.
+ * Plumbing (step_kind `other` with nothing but `other` below, no error and no warning) is folded, unless it is all
+ * there is.
  */
 export const treeOf = <T extends TreeStep>(steps: readonly T[]): readonly TreeItem<T>[] => {
   const sorted = [...steps].sort(byTime);
@@ -117,10 +119,11 @@ const itemsOf = <T extends TreeStep>(steps: readonly T[], depth: number, forest:
   return items;
 };
 
-/** All of it `other` and without error. Its children were folded before it, so one look at them is enough. */
+/** All of it `other`, without error or warning. Its children were folded before it, so one look at them is enough. */
 const isPlumbing = <T extends TreeStep>(node: TreeNode<T>): boolean =>
   node.step.step_kind === 'other' &&
   node.step.status !== 'error' &&
+  !/^(warn|error|fatal|critical)/i.test(node.step.severity ?? '') &&
   node.children.every((item) => item.kind === 'folded');
 
 const sizeOf = <T>(node: TreeNode<T>): number =>

@@ -26,9 +26,10 @@ const moneySum = (condition: string, name: string): string => {
 };
 
 /**
- * SELECT items over `ledger_entries AS e`:
- * - calls; known_calls + unknown_calls = calls: with and without a cost
- * - unpriced_calls: the part of unknown_calls whose usage is known but has no price; failed_calls: calls that failed
+ * SELECT items over `ledger_entries AS e`. Every call is in one of the first four, by the words the ledger uses:
+ * - known_calls: has a cost; unknown_calls: nobody told its usage; unpriced_calls: usage without a price;
+ *   failed_unknown_calls: failed and told no usage
+ * - calls: all of them; failed_calls: all that failed, whatever is known of their cost
  * - upper_bound_calls: cost known, but a detail the emitter did not tell sits in a dearer bucket: at most this much
  * - cost_usd, and of it estimated_cost_usd and upper_bound_cost_usd; reported_cost_usd as emitters said it
  * - tokens by disjoint bucket
@@ -36,8 +37,9 @@ const moneySum = (condition: string, name: string): string => {
 export const FIGURES = [
   'sum(e.calls) AS calls',
   'sumIf(e.calls, e.cost_usd IS NOT NULL) AS known_calls',
-  'sumIf(e.calls, e.cost_usd IS NULL) AS unknown_calls',
+  "sumIf(e.calls, e.cost_usd IS NULL AND ifNull(e.unpriced_reason, 'no_usage') = 'no_usage') AS unknown_calls",
   "sumIf(e.calls, e.cost_usd IS NULL AND e.unpriced_reason IN ('no_price', 'no_model', 'ambiguous_model')) AS unpriced_calls",
+  "sumIf(e.calls, e.cost_usd IS NULL AND e.unpriced_reason = 'failed') AS failed_unknown_calls",
   "sumIf(e.calls, e.outcome = 'failed') AS failed_calls",
   'sumIf(e.calls, e.cost_usd IS NOT NULL AND notEmpty(e.untold)) AS upper_bound_calls',
   moneySum('', 'cost_usd'),
@@ -53,6 +55,7 @@ export interface Figures {
   readonly known_calls: number;
   readonly unknown_calls: number;
   readonly unpriced_calls: number;
+  readonly failed_unknown_calls: number;
   readonly failed_calls: number;
   readonly upper_bound_calls: number;
   readonly cost_usd: string | null;

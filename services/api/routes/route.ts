@@ -13,6 +13,7 @@ export interface Reply {
 /** A request after access was decided and before its parts were validated. */
 export interface RawRequest {
   readonly caller: Caller;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly params: unknown;
   readonly query: unknown;
   readonly body: unknown;
@@ -34,6 +35,7 @@ export interface RouteSpec<P extends z.ZodType, Q extends z.ZodType, B extends z
   readonly run: (
     request: {
       readonly caller: Caller;
+      readonly headers: RawRequest['headers'];
       readonly params: z.output<P>;
       readonly query: z.output<Q>;
       readonly body: z.output<B>;
@@ -55,6 +57,9 @@ export interface Route {
   readonly answer: z.ZodType;
   readonly run: (raw: RawRequest, context: ApiContext) => Promise<Reply>;
 }
+
+/** What a handler gets of the request besides its validated parts. */
+export type RouteRequest = Pick<RawRequest, 'caller' | 'headers'>;
 
 export const noParams = z.strictObject({});
 export const noQuery = z.strictObject({});
@@ -87,6 +92,7 @@ export const defineRoute = <P extends z.ZodType, Q extends z.ZodType, B extends 
   run: async (raw, context) => {
     const request = {
       caller: raw.caller,
+      headers: raw.headers,
       params: parsePart(spec.params, raw.params, 'path'),
       query: parsePart(spec.query, raw.query, 'query'),
       body: parsePart(spec.body, raw.body, 'body'),

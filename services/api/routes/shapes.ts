@@ -12,6 +12,7 @@ export const figuresShape = z.object({
   known_calls: count,
   unknown_calls: count,
   unpriced_calls: count,
+  failed_unknown_calls: count,
   failed_calls: count,
   upper_bound_calls: count,
   cost_usd: money,

@@ -91,7 +91,7 @@ const draw = () => {
         y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.08 : 1] },
       },
       axes: [
-        { ...axis, grid: { show: false }, ...timeAxis() },
+        { ...axis, size: 32, grid: { show: false }, ...timeAxis() },
         { ...axis, size: 64, values: (_plot, ticks) => ticks.map(usd) },
       ],
       series: [

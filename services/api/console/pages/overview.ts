@@ -8,7 +8,17 @@ import { NO_MODEL, type SpendChart, spendChart } from '../chart.ts';
 import { compact, money, percent, plural, when } from '../format.ts';
 import { type Fragment, type Html, html, jsonBlock } from '../html.ts';
 import { page } from '../layout.ts';
-import { certainty, knownShare, runsTable, stat, status, tokenStats, tokensIn, tokensOut } from '../parts.ts';
+import {
+  certainty,
+  knownShare,
+  missingCalls,
+  runsTable,
+  stat,
+  status,
+  tokenStats,
+  tokensIn,
+  tokensOut,
+} from '../parts.ts';
 import { linkTo, RANGES, runsLink, type View } from '../view.ts';
 import { connectBody } from './connect.ts';
 import { readTenants } from './tenants.ts';
@@ -139,11 +149,11 @@ const top = (
   const rows = data.breakdown.filter((row) => row.part === part).slice(0, 8);
   const whole = Number(data.total?.cost_usd ?? 0);
   return html`<section><header><h2>${title}</h2></header>
-<table class="top"><thead><tr><th scope="col">${title.slice(0, -1)}</th><th scope="col" class="n">Calls</th><th scope="col" class="n">Tokens</th><th scope="col" class="n">Cost</th><th scope="col" class="n">Share</th></tr></thead>
+<table class="breakdown"><thead><tr><th scope="col">${title.slice(0, -1)}</th><th scope="col" class="n">Calls</th><th scope="col" class="n">Tokens</th><th scope="col" class="n">Cost</th><th scope="col" class="n">Share</th></tr></thead>
 <tbody>${rows.map(
     (row) => html`<tr><td class="name">${nameCell(view, part, row.key, unnamed)}</td>
 <td class="n">${compact(row.calls)}</td><td class="n">${compact(totalTokens(row))}</td>
-<td class="n" title="${knownShare(row)}">${row.cost_usd === null ? html`<span class="quiet">unknown</span>` : html`${money(row.cost_usd)}${row.unknown_calls > 0 && html`<span class="warn">+?</span>`}`}</td>
+<td class="n" title="${knownShare(row)}">${row.cost_usd === null ? html`<span class="quiet">unknown</span>` : html`${money(row.cost_usd)}${missingCalls(row) > 0 && html`<span class="warn">+?</span>`}`}</td>
 <td class="n">${whole > 0 && row.cost_usd !== null ? html`${percent(Number(row.cost_usd), whole)}${shareBar(Number(row.cost_usd) / whole)}` : html`<span class="quiet">–</span>`}</td></tr>`,
   )}</tbody></table>${rows.length === 0 && html`<p class="quiet pad">None in this range.</p>`}</section>`;
 };

@@ -1,0 +1,49 @@
+import type { FastifyInstance } from 'fastify';
+import type { ApiContext } from '../../services/api/deps.ts';
+import { buildApi } from '../../services/api/service.ts';
+import { createAccess } from '../../services/runtime/access-tokens.ts';
+import { systemClock, systemRandom } from '../../services/runtime/clock.ts';
+import { createMemoryEventLog } from '../../services/runtime/event-log/memory.ts';
+import { createMetrics } from '../../services/runtime/metrics.ts';
+import type { Store } from '../../services/runtime/ports.ts';
+import { silentLogger } from './engine.ts';
+
+/** The parts of an api over a given store, as `main.ts` would wire them for a caller on this machine. */
+export const testContext = (store: Store, change: Partial<ApiContext> = {}): ApiContext => ({
+  settings: { host: '127.0.0.1', port: 0, readonlyStore: store },
+  store,
+  log: createMemoryEventLog({ clock: systemClock, random: systemRandom }),
+  access: createAccess({ tokens: [], requireTokens: false, allowedHosts: [] }),
+  clock: systemClock,
+  random: systemRandom,
+  logger: silentLogger,
+  metrics: createMetrics(),
+  pipeline: () => ({
+    services: [
+      {
+        service: 'normalizer',
+        state: 'ok',
+        detail: '',
+        partitions: [
+          {
+            topic: 'otlp_spans',
+            partition: 0,
+            log_id: 'seed-log',
+            next_offset: 300,
+            log_end: 300,
+            lag: 0,
+            is_stopped: false,
+            confirmed_at_ms: systemClock.nowMs() - 1500,
+          },
+        ],
+      },
+      { service: 'ledger', state: 'ok', detail: '', partitions: [] },
+    ],
+  }),
+  demo: true,
+  ...change,
+});
+
+/** The api without a socket. */
+export const testApi = (store: Store, change: Partial<ApiContext> = {}): FastifyInstance =>
+  buildApi(testContext(store, change));
