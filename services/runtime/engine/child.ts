@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { systemClock } from '../clock.ts';
 import { type Chdb, type ChdbSession, loadChdb } from './chdb.ts';
 import { type ChildMessage, type ChildOrder, READY_PREFIX } from './child-protocol.ts';
-import { toEngineError } from './engine-error.ts';
+import { EngineError } from './engine-error.ts';
 import { createEngineServer } from './server.ts';
 
 /**
@@ -37,9 +37,13 @@ const openEngine = async (chdb: Chdb, order: ChildOrder): Promise<ChdbSession> =
     try {
       return new chdb.Session(join(order.dataDir, 'clickhouse'));
     } catch (cause) {
-      const error = toEngineError(cause);
-      const isLocked = error.code === 76 || /\bCode: 76\b|lock/i.test(error.message);
-      if (!isLocked || systemClock.nowMs() > deadlineMs) throw error;
+      // A lock held by another process and a directory that cannot be used look alike here; the engine tells more on
+      // standard error, which the parent keeps.
+      if (systemClock.nowMs() > deadlineMs) {
+        throw new EngineError(76, 'CANNOT_OPEN_FILE', cause instanceof Error ? cause.message : String(cause), {
+          cause,
+        });
+      }
     }
     await systemClock.sleep(LOCK_POLL_MS);
   }

@@ -5,7 +5,7 @@ import { EngineError, toEngineError } from './engine-error.ts';
 import type { EngineRequest } from './http-request.ts';
 import { checkReaderSql, readerSettings } from './reader-guard.ts';
 import { quoteIdentifier, quoteString } from './sql-tokens.ts';
-import { formatOf, isInsert, readStatement } from './statement.ts';
+import { formatOf, isInsert, readStatement, withoutSemicolon } from './statement.ts';
 
 /** What executing needs of the engine process. */
 export interface Executor {
@@ -27,27 +27,28 @@ const INSERT_HEAD_BYTES_MAX = 256 * 1024;
 /** Runs one request. Throws EngineError with the engine's own code, or of the reader's guard. */
 export const execute = async (executor: Executor, request: EngineRequest, body: readonly Buffer[]): Promise<Answer> => {
   const head = headOf(request, body);
-  if (request.role === 'reader' || !isInsert(head.toString('latin1'))) {
-    const sql = Buffer.concat(request.sql === null ? body : [Buffer.from(`${request.sql}\n`), ...body]).toString(
-      'utf8',
-    );
-    return runQuery(executor, request, sql);
-  }
+  if (request.role === 'reader') return runQuery(executor, request, textOf(request, body));
   // Latin-1 keeps offsets equal to bytes: the data behind the head may be any bytes.
-  const statement = readStatement(head.toString('latin1'));
-  if (statement.kind === 'query') {
-    const sql = Buffer.concat(request.sql === null ? body : [head, ...body]).toString('utf8');
-    return runQuery(executor, request, sql);
-  }
-  const utf8 = (text: string): string => Buffer.from(text, 'latin1').toString('utf8');
-  const format = statement.format ?? request.format ?? 'Values';
+  const headText = head.toString('latin1');
+  const statement = isInsert(headText) ? readStatement(headText) : null;
+  if (statement?.kind !== 'insert') return runQuery(executor, request, textOf(request, body));
   const data =
     request.sql === null ? dropBytes(body, statement.dataStart) : [head.subarray(statement.dataStart), ...body];
+  // `INSERT INTO t (SELECT …)` names no format and brings no data.
+  if (statement.format === null && data.every(isBlank)) return runQuery(executor, request, textOf(request, body));
+  const format = statement.format ?? request.format ?? 'Values';
+  const utf8 = (text: string): string => Buffer.from(text, 'latin1').toString('utf8');
   const sqlOf = (path: string): string =>
-    `${utf8(statement.head)} FROM INFILE ${quoteString(path)} COMPRESSION 'none' ${utf8(statement.settings)} FORMAT ${format}`;
+    `${utf8(statement.head)}\nFROM INFILE ${quoteString(path)} COMPRESSION 'none'\n${utf8(statement.settings)}\nFORMAT ${format}`;
   await insertSpooled(executor, request, sqlOf, data);
   return { format, body: new Uint8Array() };
 };
+
+const isBlank = (chunk: Buffer): boolean => chunk.length <= 1 && chunk.toString('latin1').trim() === '';
+
+/** The whole SQL text: what the URL says, then the body. */
+const textOf = (request: EngineRequest, body: readonly Buffer[]): string =>
+  Buffer.concat(request.sql === null ? body : [Buffer.from(`${request.sql}\n`), ...body]).toString('utf8');
 
 /** The bytes in which the SQL begins. */
 const headOf = (request: EngineRequest, body: readonly Buffer[]): Buffer => {
@@ -66,8 +67,7 @@ const dropBytes = (chunks: readonly Buffer[], count: number): readonly Buffer[] 
 
 const runQuery = async (executor: Executor, request: EngineRequest, text: string): Promise<Answer> => {
   if (request.role === 'reader') checkReaderSql(text);
-  const statement = readStatement(text);
-  const sql = statement.kind === 'query' ? statement.sql : text;
+  const sql = withoutSemicolon(text);
   const format = formatOf(sql) ?? request.format ?? 'TabSeparated';
   if (sql.trim() === '') throw new EngineError(62, 'SYNTAX_ERROR', 'Empty query');
   return inSession(executor, request, async (session) => {

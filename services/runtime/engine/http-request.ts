@@ -78,7 +78,7 @@ export const readRequest = (url: URL, headers: IncomingHttpHeaders, owner: Owner
     sql: url.searchParams.get('query'),
     queryId: url.searchParams.get('query_id') ?? header(headers, 'x-clickhouse-query-id'),
     database: url.searchParams.get('database') ?? header(headers, 'x-clickhouse-database'),
-    format: url.searchParams.get('default_format') ?? header(headers, 'x-clickhouse-format'),
+    format: checkedFormat(url.searchParams.get('default_format') ?? header(headers, 'x-clickhouse-format')),
     settings,
     params,
     isCompressionEnabled: url.searchParams.get('enable_http_compression') === '1',
@@ -90,6 +90,13 @@ export const readRequest = (url: URL, headers: IncomingHttpHeaders, owner: Owner
 const checkedName = (name: string): string => {
   if (!NAME.test(name)) throw new EngineError(115, 'UNKNOWN_SETTING', `Unknown setting '${name.slice(0, 60)}'`);
   return name;
+};
+
+const checkedFormat = (format: string | null): string | null => {
+  if (format !== null && !NAME.test(format)) {
+    throw new EngineError(73, 'UNKNOWN_FORMAT', `Unknown format ${format.slice(0, 60)}`);
+  }
+  return format;
 };
 
 const header = (headers: IncomingHttpHeaders, name: string): string | null => {

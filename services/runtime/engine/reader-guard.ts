@@ -80,6 +80,9 @@ const checkShape = (sql: string, tokens: readonly SqlToken[]): void => {
   if (tokens.some((token) => token.kind === 'broken' || token.kind === 'heredoc') || hasNestedComment(sql)) {
     throw new EngineError(62, 'SYNTAX_ERROR', 'Unclosed quotes, nested comments and heredocs are not accepted here');
   }
+  if (tokens.some((token) => token.kind === 'sign' && !/[!-~]/.test(token.text))) {
+    throw new EngineError(62, 'SYNTAX_ERROR', 'Characters beyond ASCII are accepted in quotes only');
+  }
   const first = tokens.find((token) => !(token.kind === 'sign' && token.text === '('));
   if (first === undefined) throw new EngineError(62, 'SYNTAX_ERROR', 'Empty query');
   if (first.kind !== 'word' || !ALLOWED_FIRST.has(first.text.toLowerCase())) {

@@ -113,8 +113,13 @@ const becomeReady = async (
     (): ChildMessage => ({ kind: 'failed', code: 'DEADLINE', message: 'no answer in time' }),
     (): ChildMessage => ({ kind: 'failed', code: 'DEADLINE', message: 'waiting was given up' }),
   );
+  const said: string[] = [];
   const message = await Promise.race([
-    firstMessage(child, logger),
+    firstMessage(child, (line) => {
+      said.push(line);
+      if (said.length > SAID_LINES_MAX) said.shift();
+      logger.warn({ line }, 'embedded engine said');
+    }),
     ended.then(
       (end): ChildMessage => ({ kind: 'failed', code: 'ENDED', message: `it ended (${end.signal ?? end.code})` }),
     ),
@@ -122,17 +127,17 @@ const becomeReady = async (
   ]);
   waiting.abort();
   if (message.kind === 'ready') return message.port;
-  throw startError(message, order);
+  throw startError(message, order, said.join(' '));
 };
 
 /** The first line with our prefix; all other output of the process goes to the log. */
-const firstMessage = (child: ChildProcess, logger: Logger): Promise<ChildMessage> =>
+const firstMessage = (child: ChildProcess, onLine: (line: string) => void): Promise<ChildMessage> =>
   new Promise((done) => {
     for (const stream of [child.stdout, child.stderr]) {
       if (stream === null) continue;
       createInterface({ input: stream }).on('line', (line) => {
         if (line.startsWith(READY_PREFIX)) done(JSON.parse(line.slice(READY_PREFIX.length)));
-        else if (line.trim() !== '') logger.warn({ line: line.slice(0, 2_000) }, 'embedded engine said');
+        else if (line.trim() !== '') onLine(line.slice(0, 2_000));
       });
     }
   });
@@ -148,7 +153,14 @@ const endWithin = async (child: ChildProcess, ended: Promise<EngineEnd>, clock: 
   await ended;
 };
 
-const startError = (message: Extract<ChildMessage, { kind: 'failed' }>, options: ChildOrder): TransportError => {
+/** What the engine printed last, kept for the error when it does not start. */
+const SAID_LINES_MAX = 10;
+
+const startError = (
+  message: Extract<ChildMessage, { kind: 'failed' }>,
+  options: ChildOrder,
+  said: string,
+): TransportError => {
   const cause = new Error(message.message);
   const say = (text: string): TransportError =>
     new TransportError('STORE_UNAVAILABLE', text, { retryable: false, cause });
@@ -164,11 +176,11 @@ const startError = (message: Extract<ChildMessage, { kind: 'failed' }>, options:
   }
   if (message.code === '76') {
     return say(
-      `another process holds the embedded ClickHouse's directory ${options.dataDir}; stop it, or choose another folder with TACHO_DATA_DIR`,
+      `the embedded ClickHouse cannot open ${options.dataDir}/clickhouse: another process holds it, or it cannot be written; stop that process, or choose another folder with TACHO_DATA_DIR (${message.message} ${said})`,
     );
   }
   if (/MODULE_NOT_FOUND|ERR_DLOPEN|CHDB_/.test(message.code)) return missingPackage(cause);
-  return say(`the embedded ClickHouse did not start: ${message.message}`);
+  return say(`the embedded ClickHouse did not start: ${message.message} ${said}`);
 };
 
 const missingPackage = (cause: unknown): TransportError =>

@@ -8,9 +8,10 @@ export interface SqlToken {
   readonly end: number;
 }
 
-const WORD = /[A-Za-z_\u0080-\uffff][A-Za-z0-9_$\u0080-\uffff]*/y;
+/** Bare words are ASCII to ClickHouse. */
+const WORD = /[A-Za-z_][A-Za-z0-9_$]*/y;
 const NUMBER = /(?:0[xX][0-9a-fA-F]+|\d[\d_]*\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)[A-Za-z0-9_]*/y;
-const SPACE = /[\s\u0000\u180e\u200b-\u200d\u2060\ufeff]+/y;
+const SPACE = /[\s\u180e\u200b-\u200d\u2060]+/y;
 const HEREDOC = /\$([A-Za-z0-9_]*)\$/y;
 const LINE_COMMENT = /--[^\n]*|#[ !][^\n]*/y;
 /** Closing quote by opening quote; the lexer takes typographic quotes as well. */
@@ -87,20 +88,23 @@ const ESCAPES: Readonly<Record<string, string>> = { n: '\n', t: '\t', r: '\r', b
 
 const quotedToken = (sql: string, start: number, [close, kind]: readonly [string, 'string' | 'quoted']): SqlToken => {
   let text = '';
-  for (let at = start + 1; at < sql.length; at += 1) {
+  let at = start + 1;
+  while (at < sql.length) {
     const char = sql.charAt(at);
-    if (char === '\\') {
-      const hex = /^x([0-9a-fA-F]{2})/.exec(sql.slice(at + 1, at + 4));
-      const next = sql.charAt(at + 1);
-      text += hex ? String.fromCharCode(Number.parseInt(hex[1] ?? '0', 16)) : (ESCAPES[next] ?? next);
-      at += hex ? 3 : 1;
-    } else if (char !== close) text += char;
-    else if (sql.charAt(at + 1) === close) {
-      text += close;
-      at += 1;
-    } else return { kind, text, start, end: at + 1 };
+    if (char === close && sql.charAt(at + 1) !== close) return { kind, text, start, end: at + 1 };
+    const [value, length] = char === '\\' ? unescaped(sql, at) : [char, char === close ? 2 : 1];
+    text += value;
+    at += length;
   }
   return { kind: 'broken', text: sql.slice(start), start, end: sql.length };
+};
+
+/** What a backslash at `at` and what follows it stand for, and how long they are. */
+const unescaped = (sql: string, at: number): readonly [value: string, length: number] => {
+  const hex = /^\\x([0-9a-fA-F]{2})/.exec(sql.slice(at, at + 4))?.[1];
+  if (hex !== undefined) return [String.fromCharCode(Number.parseInt(hex, 16)), 4];
+  const next = sql.charAt(at + 1);
+  return [ESCAPES[next] ?? next, 2];
 };
 
 /** Splits a script into statements without their semicolons; comments go with the statement they stand before. */

@@ -26,42 +26,56 @@ export const isInsert = (sql: string): boolean => isWord(sqlTokens(sql).next().v
  * Throws EngineError SYNTAX_ERROR for several statements in one request.
  */
 export const readStatement = (sql: string): Statement => {
-  if (!isInsert(sql)) return { kind: 'query', sql: single(sql) };
-  const tokens = sqlTokens(sql);
-  tokens.next();
-  let headEnd: number | null = null;
-  let settings: { start: number; end: number } | null = null;
+  if (!isInsert(sql)) return { kind: 'query', sql: withoutSemicolon(sql) };
+  const { settings, last } = insertClauses(sql);
+  if (isWord(last, ...NO_DATA)) return { kind: 'query', sql: withoutSemicolon(sql) };
+  const dataWord = last?.start ?? sql.length;
+  const head = sql.slice(0, settings?.start ?? dataWord).trim();
+  const clause = settings === undefined ? '' : sql.slice(settings.start, dataWord).trim();
+  if (last === undefined) {
+    return {
+      kind: 'insert',
+      head: withoutEnd(head),
+      settings: withoutEnd(clause),
+      format: null,
+      dataStart: sql.length,
+    };
+  }
+  if (isWord(last, 'values')) return { kind: 'insert', head, settings: clause, format: 'Values', dataStart: last.end };
+  const name = sqlTokens(sql, last.end).next().value ?? undefined;
+  if (name?.kind !== 'word') throw new EngineError(62, 'SYNTAX_ERROR', 'INSERT … FORMAT without a format name');
+  return { kind: 'insert', head, settings: clause, format: name.text, dataStart: dataStart(sql, name.end) };
+};
+
+/** Words behind which an INSERT takes its rows from elsewhere than the request. */
+const NO_DATA = ['select', 'with', 'infile', 'watch', 'function'] as const;
+
+/** The SETTINGS word, and the word that says where the rows come from; outside of parentheses. */
+const insertClauses = (sql: string): { settings: SqlToken | undefined; last: SqlToken | undefined } => {
+  let settings: SqlToken | undefined;
   let depth = 0;
-  for (const token of tokens) {
+  let before: SqlToken | undefined;
+  for (const token of sqlTokens(sql)) {
+    // A table may be called `settings` or `format`.
+    const isName = isSign(before, '.') || (isWord(before, 'into', 'table') && !isWord(token, 'function', 'table'));
+    before = token;
     if (isSign(token, '(')) depth += 1;
     if (isSign(token, ')')) depth -= 1;
-    if (depth > 0 || token.kind !== 'word') continue;
-    if (isWord(token, 'select', 'with', 'infile', 'watch', 'function')) return { kind: 'query', sql: single(sql) };
-    if (isWord(token, 'settings')) {
-      headEnd ??= token.start;
-      settings = { start: token.start, end: sql.length };
-    }
-    if (!isWord(token, 'format', 'values')) continue;
-    headEnd ??= token.start;
-    const clause = settings === null ? '' : sql.slice(settings.start, token.start).trim();
-    const head = sql.slice(0, headEnd).trim();
-    if (isWord(token, 'values'))
-      return { kind: 'insert', head, settings: clause, format: 'Values', dataStart: token.end };
-    const name = sqlTokens(sql, token.end).next().value ?? undefined;
-    if (name?.kind !== 'word') throw new EngineError(62, 'SYNTAX_ERROR', 'INSERT … FORMAT without a format name');
-    return { kind: 'insert', head, settings: clause, format: name.text, dataStart: dataStart(sql, name.end) };
+    if (depth > 0 || isName) continue;
+    if (isWord(token, 'settings')) settings = token;
+    if (isWord(token, 'format', 'values', ...NO_DATA)) return { settings, last: token };
   }
-  const clause = settings === null ? '' : sql.slice(settings.start).trim();
-  const head = headEnd === null ? sql.trim() : sql.slice(0, headEnd).trim();
-  return { kind: 'insert', head: head.replace(/;\s*$/, ''), settings: clause, format: null, dataStart: sql.length };
+  return { settings, last: undefined };
 };
+
+const withoutEnd = (text: string): string => text.replace(/;\s*$/, '');
 
 /** Data begins behind the blanks of the line that names the format, or on the next line (as ClickHouse reads it). */
 const dataStart = (sql: string, formatEnd: number): number =>
   formatEnd + (/^[ \t\f]*;?[ \t\f]*\r?\n?/.exec(sql.slice(formatEnd, formatEnd + 256))?.[0].length ?? 0);
 
-/** The statement without its closing semicolon. */
-const single = (sql: string): string => {
+/** One statement without its closing semicolon. Throws EngineError SYNTAX_ERROR when another follows. */
+export const withoutSemicolon = (sql: string): string => {
   for (const token of sqlTokens(sql)) {
     if (!isSign(token, ';')) continue;
     if (sqlTokens(sql, token.end).next().done !== true) {

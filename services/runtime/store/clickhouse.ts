@@ -137,9 +137,10 @@ const sendInsert = async (
       await drain(reply.stream);
     });
   } catch (cause) {
+    const error = toTransportError(cause);
     // Nobody hears the answer any more: the server must have stopped before anything else happens to this batch.
-    if (cause instanceof TransportError) await cancel(wire, queryId);
-    throw cause;
+    if (error.code === 'ABORTED' || error.code === 'STORE_UNAVAILABLE') await cancel(wire, queryId);
+    throw error;
   }
 };
 
@@ -177,7 +178,8 @@ const cancel = async (wire: Wire, queryId: string): Promise<void> => {
     }
     logger.warn({ queryId }, 'a cancelled insert is still running');
   } catch (cause) {
-    logger.warn({ err: toTransportError(cause), queryId }, 'an insert could not be cancelled');
+    // Mostly the server is down, and the insert with it; if not, the same query_id meets code 216.
+    logger.debug({ err: cause, queryId }, 'an insert could not be cancelled');
   }
 };
 
@@ -230,8 +232,8 @@ const command = (wire: Wire, sql: string, params?: QueryParams): Promise<void> =
 // ------------------------------------------------------------------ attempts
 
 /**
- * One request under a deadline. Throws TransportError ABORTED when the caller's signal fired, STORE_UNAVAILABLE at the
- * deadline, and else whatever the client threw.
+ * One request under a deadline. Throws TransportError: ABORTED when the caller's signal fired, STORE_UNAVAILABLE at the
+ * deadline, and else what `toTransportError` makes of the client's error.
  */
 const attempt = async <T>(
   wire: Wire,
@@ -257,7 +259,7 @@ const attempt = async <T>(
         cause,
       });
     }
-    throw cause;
+    throw toTransportError(cause);
   } finally {
     done.abort();
   }

@@ -29,9 +29,9 @@ const DEDUP_WINDOW_SECONDS = 7 * 24 * 3600;
 
 /** Fills the placeholders of one DDL file. Throws InvariantError for a placeholder that does not exist. */
 export const renderDdl = (sql: string, options: DdlOptions): string =>
-  sql.replace(/\{\{([^{}]+)\}\}/g, (_whole, name: string) => valueOf(name, options));
+  sql.replace(/\{\{([^{}]+)\}\}/g, (_whole, name: string) => fill(name, options));
 
-const valueOf = (name: string, options: DdlOptions): string => {
+const fill = (name: string, options: DdlOptions): string => {
   const engine = /^(MergeTree|ReplacingMergeTree|SummingMergeTree|AggregatingMergeTree)(?:\((\w+)\))?$/.exec(name);
   if (engine) return engineOf(engine[1] ?? '', engine[2], options.replication);
   if (name === 'db') return options.database;
