@@ -179,17 +179,30 @@ const readMessage = (message: Json, direction: Direction, fallbackRole: string):
   if (!isObject(message) || (calls === undefined && isLonePart(message)))
     return [readPart(message, direction, fallbackRole)];
   const role = roleOf(textOf(field(message, 'role')), fallbackRole);
-  const body = unwrap(field(message, 'parts') ?? field(message, 'content') ?? []);
-  const parts = body === '' ? [] : Array.isArray(body) ? (body as readonly Json[]) : [body];
   return [
-    ...parts.map((part) => readRolePart(part, direction, role)),
+    ...bodyParts(field(message, 'parts') ?? field(message, 'content')).map((part) =>
+      readRolePart(part, direction, role),
+    ),
     ...(Array.isArray(calls) ? (calls as readonly Json[]).map((call) => toolCall(call, direction, role)) : []),
   ];
 };
 
-/** What a tool said is its result, even as a bare text. */
+/**
+ * The parts of a message's body. A text stays as it was written, even when it is JSON (a tool's answer, a user's
+ * data), unless it is a list of parts that was encoded on the way.
+ */
+const bodyParts = (body: Json | undefined): readonly Json[] => {
+  if (body === undefined || body === null || body === '') return [];
+  const opened = unwrap(body);
+  const list = Array.isArray(opened) ? (opened as readonly Json[]) : null;
+  if (typeof body !== 'string') return list ?? [opened];
+  if (list?.some((part) => isObject(part) && kindOf(part) !== 'other') === true) return list;
+  return [typeof opened === 'string' ? opened : body];
+};
+
+/** What a tool said is its result, whatever form it has. */
 const readRolePart = (part: Json, direction: Direction, role: string): ContentPart =>
-  role === 'tool' && !isObject(part)
+  role === 'tool' && (!isObject(part) || kindOf(part) === 'other')
     ? { direction, role, partKind: 'tool_result', content: displayText(part) }
     : readPart(part, direction, role);
 
