@@ -1,9 +1,9 @@
+import { TOPICS } from '../../schemas/topics.ts';
 import { createApi } from '../api/service.ts';
 import { createLedgerFold } from '../ledger/fold.ts';
 import { createPriceBook } from '../ledger/prices/registry.ts';
 import { createNormalizerTask } from '../normalizer/service.ts';
 import { createReceiver, type Receiver } from '../receiver/service.ts';
-import { TOPICS } from '../../schemas/topics.ts';
 import type { Access } from '../runtime/access.ts';
 import type { PipelineReport } from '../runtime/pipeline.ts';
 import type { EventLog, Service, Store } from '../runtime/ports.ts';

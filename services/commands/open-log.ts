@@ -12,7 +12,12 @@ export const openLog = async (world: World): Promise<EventLog> => {
   if (kafka.brokers.length > 0) return createKafkaEventLog(kafkaSettings(world), world);
   const folder = join(data.dir, 'log');
   mkdirSync(folder, { recursive: true });
-  return openSqliteEventLog({ path: join(folder, 'events.sqlite'), clock: world.clock, random: world.random, logger: world.logger });
+  return openSqliteEventLog({
+    path: join(folder, 'events.sqlite'),
+    clock: world.clock,
+    random: world.random,
+    logger: world.logger,
+  });
 };
 
 const kafkaSettings = (world: World): KafkaSettings => {

@@ -47,7 +47,12 @@ export const up = async (world: World, options: UpOptions): Promise<number> => {
     await startAll(doors, world.logger, world.clock);
     running.push(...doors);
     const opened = await openServingStore(world);
-    running.unshift({ name: 'store', start: async () => {}, health: () => ({ state: 'ok', detail: '' }), drain: opened.close });
+    running.unshift({
+      name: 'store',
+      start: async () => {},
+      health: () => ({ state: 'ok', detail: '' }),
+      drain: opened.close,
+    });
     store.set(opened.store);
     readonlyStore.set(opened.readonlyStore);
     const workers: Service[] = [...streams, ...(options.demo ? [demoOf(world)] : [])];
@@ -55,7 +60,9 @@ export const up = async (world: World, options: UpOptions): Promise<number> => {
     running.push(...workers);
     sayHello(world, options, opened.url, startedMs);
     await untilStopped(world, options, stop, { log, report, receiver });
-    const stopped = streams.filter((service) => service.health().state === 'degraded').map((service) => service.health().detail);
+    const stopped = streams
+      .filter((service) => service.health().state === 'degraded')
+      .map((service) => service.health().detail);
     for (const detail of stopped) world.progress(detail);
     return crash.signal.aborted ? EXIT_BUG : stopped.length > 0 ? 1 : 0;
   } finally {
@@ -79,7 +86,14 @@ const untilStopped = async (
   }
   const topics = [...world.config.kafka.sources.map((source) => source.topic), TOPICS.steps];
   const { log, report, receiver } = parts;
-  const watch = { clock: world.clock, log, topics, report, openRequests: receiver.openRequests, lastAcceptedMs: receiver.lastAcceptedMs };
+  const watch = {
+    clock: world.clock,
+    log,
+    topics,
+    report,
+    openRequests: receiver.openRequests,
+    lastAcceptedMs: receiver.lastAcceptedMs,
+  };
   await untilIdle(watch, stop).catch((error: unknown) => {
     if (!stop.aborted) throw error;
   });
@@ -95,7 +109,9 @@ const sayHello = (world: World, options: UpOptions, storeUrl: string, startedMs:
     `  OTLP/HTTP    http://${shown(receiver.host)}:${receiver.http_port}   (export OTEL_EXPORTER_OTLP_ENDPOINT to it)`,
     `  ClickHouse   ${storeUrl}   (read-only for other clients)`,
     `  event log    ${kafka.brokers.length > 0 ? `Kafka ${kafka.brokers.join(', ')}` : `sqlite in ${data.dir}`}`,
-    ...(options.demo ? ['  demo         recorded agent traffic plays in under tenant "demo"; npm start -- --no-demo starts without it'] : []),
+    ...(options.demo
+      ? ['  demo         recorded agent traffic plays in under tenant "demo"; npm start -- --no-demo starts without it']
+      : []),
     '  Ctrl-C stops; nothing acknowledged is lost.',
   ];
   for (const line of lines) world.print(line);

@@ -36,6 +36,7 @@ const SOURCE = z.strictObject({
   tenant: z.string().default(''),
   tenant_from: z.enum(['header', 'topic']).default('header'),
   vantage: z.enum(VANTAGES).default('agent'),
+  vantage_from: z.enum(['source', 'header']).default('source'),
 });
 
 /** Every section and key of the config file; the environment overrides it as `TACHO_<SECTION>_<KEY>`. */
@@ -82,9 +83,30 @@ export const CONFIG = z.strictObject({
       replication: int(1, 9).default(1),
       session_timeout_ms: int(500, 300_000).default(10_000),
       sources: z.array(SOURCE).default([
-        { topic: TOPICS.spans, signal: 'spans', tenant: '', tenant_from: 'header', vantage: 'agent' },
-        { topic: TOPICS.logs, signal: 'logs', tenant: '', tenant_from: 'header', vantage: 'agent' },
-        { topic: TOPICS.actions, signal: 'actions', tenant: '', tenant_from: 'header', vantage: 'agent' },
+        {
+          topic: TOPICS.spans,
+          signal: 'spans',
+          tenant: '',
+          tenant_from: 'header',
+          vantage: 'agent',
+          vantage_from: 'header',
+        },
+        {
+          topic: TOPICS.logs,
+          signal: 'logs',
+          tenant: '',
+          tenant_from: 'header',
+          vantage: 'agent',
+          vantage_from: 'header',
+        },
+        {
+          topic: TOPICS.actions,
+          signal: 'actions',
+          tenant: '',
+          tenant_from: 'header',
+          vantage: 'agent',
+          vantage_from: 'header',
+        },
       ]),
     })
     .prefault({}),

@@ -26,6 +26,11 @@ export const createPartitionLoop = async (
 ): Promise<PartitionLoop> => {
   const start = await startOf(deps, task, assignment);
   if (start.gap !== null) deps.logger.error({ ...place(task, assignment), ...start }, start.gap);
+  // The manifest is ahead of the group (a batch was confirmed, its acknowledgement was not): tell the group, so that
+  // lag reads right. With an open intent the group's offset must stay where it is.
+  const { committed } = assignment;
+  const isBehind = start.offset > 0 && (committed?.offset !== start.offset || committed.metadata !== '');
+  if (start.gap === null && start.intent === null && isBehind) await assignment.commit(start.offset, '');
   return new Loop(deps, task, assignment, start);
 };
 

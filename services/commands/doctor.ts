@@ -1,0 +1,168 @@
+import { createServer } from 'node:net';
+import { isChdbInstalled } from '../runtime/engine/chdb.ts';
+import { findRunningEngine } from '../runtime/engine/engine-file.ts';
+import { TransportError } from '../runtime/errors.ts';
+import { openLog } from './open-log.ts';
+import { openClientStore } from './open-store.ts';
+import { topicSpecs } from './topic-specs.ts';
+import type { World } from './world.ts';
+
+/** What a look at one thing found. `fix` is what a person does about it. */
+interface Finding {
+  readonly what: string;
+  readonly isGood: boolean;
+  readonly detail: string;
+  readonly fix?: string;
+}
+
+/** A store's clock further off than this makes freshness and retention read wrong. */
+const CLOCK_SKEW_MS_MAX = 5_000;
+const NODE_MAJOR_MIN = 24;
+
+/** Looks at everything a start needs, with the fix for each finding. Resolves to 0, or 1 when something needs a hand. */
+export const doctor = async (world: World): Promise<number> => {
+  const findings: Finding[] = [
+    { what: 'config', isGood: true, detail: 'read, every value allowed' },
+    nodeVersion(),
+    ...(await ports(world)),
+    ...(await eventLog(world)),
+    ...(await store(world)),
+  ];
+  for (const { what, isGood, detail, fix } of findings)
+    world.print(
+      `${isGood ? 'ok  ' : 'FIX '}  ${what.padEnd(16)} ${detail}${isGood || fix === undefined ? '' : `\n      → ${fix}`}`,
+    );
+  const bad = findings.filter((finding) => !finding.isGood).length;
+  world.print(bad === 0 ? 'Nothing to fix.' : `${bad} thing(s) to fix.`);
+  return bad === 0 ? 0 : 1;
+};
+
+const nodeVersion = (): Finding => ({
+  what: 'node',
+  isGood: Number(process.versions.node.split('.')[0]) >= NODE_MAJOR_MIN,
+  detail: process.version,
+  fix: `run through npx tacho, or install Node ${NODE_MAJOR_MIN}`,
+});
+
+/** A busy port is fine when it is our own running system that holds it. */
+const ports = async (world: World): Promise<readonly Finding[]> => {
+  const { receiver, api, clickhouse, data } = world.config;
+  const running = await findRunningEngine(data.dir);
+  if (running !== null)
+    return [
+      { what: 'ports', isGood: true, detail: `tacho up is running on this data folder (engine pid ${running.pid})` },
+    ];
+  const wanted: readonly (readonly [string, number, string])[] = [
+    ['receiver', receiver.http_port, 'TACHO_RECEIVER_HTTP_PORT'],
+    ['api', api.port, 'TACHO_API_PORT'],
+    ...(clickhouse.url === '' ? ([['clickhouse', clickhouse.port, 'TACHO_CLICKHOUSE_PORT']] as const) : []),
+  ];
+  return Promise.all(
+    wanted.map(async ([name, port, key]): Promise<Finding> => {
+      const isFree = await canListen(port);
+      return {
+        what: `port ${name}`,
+        isGood: isFree,
+        detail: `${port} is ${isFree ? 'free' : 'in use'}`,
+        fix: `stop what listens there, or set ${key}`,
+      };
+    }),
+  );
+};
+
+const canListen = async (port: number): Promise<boolean> =>
+  new Promise((done) => {
+    const server = createServer();
+    server.once('error', () => done(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => done(true)));
+  });
+
+const eventLog = async (world: World): Promise<readonly Finding[]> => {
+  const { kafka, data } = world.config;
+  const what = kafka.brokers.length > 0 ? 'kafka' : 'event log';
+  const fix =
+    kafka.brokers.length > 0
+      ? 'check kafka.brokers, TLS and SASL settings, and that the brokers run'
+      : `check that ${data.dir} can be written`;
+  try {
+    const log = await openLog(world);
+    try {
+      await log.ping();
+      const missing: string[] = [];
+      for (const { topic } of topicSpecs(world.config)) if ((await log.ranges(topic)).length === 0) missing.push(topic);
+      const detail =
+        missing.length === 0
+          ? `${log.kind}, every topic is there`
+          : `${log.kind}; made at the next start: ${missing.join(', ')}`;
+      return [
+        {
+          what,
+          isGood: missing.length === 0 || kafka.manage_topics,
+          detail,
+          fix: 'create the topics, or set kafka.manage_topics: true',
+        },
+      ];
+    } finally {
+      await log.close();
+    }
+  } catch (error) {
+    return [{ what, isGood: false, detail: messageOf(error), fix }];
+  }
+};
+
+const store = async (world: World): Promise<readonly Finding[]> => {
+  const { clickhouse } = world.config;
+  if (clickhouse.url === '' && !isChdbInstalled())
+    return [
+      {
+        what: 'clickhouse',
+        isGood: false,
+        detail: 'the embedded engine is not installed',
+        fix: 'run npm install on a supported platform, or set TACHO_CLICKHOUSE_URL',
+      },
+    ];
+  try {
+    const opened = await openClientStore(world);
+    try {
+      const [row] = await opened.store.query<{
+        readonly version: string;
+        readonly now_ms: string;
+        readonly migrations: string;
+      }>(
+        'SELECT version() AS version, toUnixTimestamp64Milli(now64(3)) AS now_ms, (SELECT count() FROM schema_migrations) AS migrations',
+      );
+      const skewMs = Math.abs(Number(row?.now_ms ?? 0) - world.clock.nowMs());
+      return [
+        { what: 'clickhouse', isGood: true, detail: `${row?.version ?? '?'} at ${opened.url}` },
+        {
+          what: 'schema',
+          isGood: row?.migrations !== '0',
+          detail: `${row?.migrations ?? 0} migration(s) applied`,
+          fix: 'run npx tacho migrate',
+        },
+        {
+          what: 'clock',
+          isGood: skewMs <= CLOCK_SKEW_MS_MAX,
+          detail: `store and this machine differ by ${skewMs} ms`,
+          fix: 'let NTP set both clocks',
+        },
+      ];
+    } finally {
+      await opened.close();
+    }
+  } catch (error) {
+    return [
+      {
+        what: 'clickhouse',
+        isGood: false,
+        detail: messageOf(error),
+        fix: 'check clickhouse.url, user, password and the grants (npx tacho migrate --print shows what is created)',
+      },
+    ];
+  }
+};
+
+const messageOf = (error: unknown): string =>
+  error instanceof TransportError && error.cause instanceof Error
+    ? `${error.message}: ${error.cause.message}`
+    : String(error);

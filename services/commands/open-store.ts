@@ -1,0 +1,139 @@
+import { readFileSync } from 'node:fs';
+import { findRunningEngine } from '../runtime/engine/engine-file.ts';
+import { startEmbeddedEngine } from '../runtime/engine/spawn.ts';
+import { createSupervisedEngine } from '../runtime/engine/supervise.ts';
+import type { Store } from '../runtime/ports.ts';
+import { askClickHouse, type RawAnswer } from '../runtime/store/ask.ts';
+import { createClickHouseStore } from '../runtime/store/clickhouse.ts';
+import { type Migrated, migrate } from '../runtime/store/migrate.ts';
+import type { World } from './world.ts';
+
+/** A store that is open, with what it stands on. */
+export interface OpenStore {
+  readonly url: string;
+  readonly store: Store;
+  /** The same data under a user who may only read. */
+  readonly readonlyStore: Store;
+  /** One read-only statement, answered as the engine formats it. */
+  readonly ask: (sql: string, format: string) => Promise<RawAnswer>;
+  /** Batches younger than this may still be landing; 0 when nobody writes. Milliseconds. */
+  readonly settleMs: number;
+  /** Applies what is missing of the schema. */
+  readonly applySchema: () => Promise<Migrated>;
+  readonly close: () => Promise<void>;
+}
+
+/** A start waits this long for the lock of an engine whose parent was just killed. */
+const ENGINE_START_MS = 60_000;
+/** Longest a confirmed batch takes from its first row to its manifest row, with room: see `tacho audit`. */
+const SETTLE_MS = 10_000;
+
+interface Connection {
+  readonly url: string;
+  readonly user: string;
+  readonly password: string;
+}
+
+/** For `tacho up`: the ClickHouse of the config, or the embedded engine, supervised; with the schema applied. */
+export const openServingStore = async (world: World): Promise<OpenStore> => {
+  const { clickhouse, data } = world.config;
+  if (clickhouse.url !== '') return external(world);
+  const engine = await createSupervisedEngine({
+    dataDir: data.dir,
+    host: '127.0.0.1',
+    port: clickhouse.port,
+    clock: world.clock,
+    logger: world.logger,
+    startDeadlineMs: ENGINE_START_MS,
+  });
+  return opened(world, engine, SETTLE_MS, engine.close);
+};
+
+/** For other commands: the engine that runs in the data folder, or one of its own for as long as the command takes. */
+export const openClientStore = async (world: World): Promise<OpenStore> => {
+  const { clickhouse, data } = world.config;
+  if (clickhouse.url !== '') return external(world);
+  const running = await findRunningEngine(data.dir);
+  if (running !== null) return opened(world, running, SETTLE_MS, async () => {});
+  const engine = await startEmbeddedEngine({
+    dataDir: data.dir,
+    host: '127.0.0.1',
+    port: 0,
+    clock: world.clock,
+    logger: world.logger,
+    startDeadlineMs: ENGINE_START_MS,
+  });
+  return opened(world, engine, 0, engine.close);
+};
+
+const external = (world: World): Promise<OpenStore> => {
+  const { url, user, password } = world.config.clickhouse;
+  return opened(world, { url, user, password }, SETTLE_MS, async () => {});
+};
+
+const opened = async (
+  world: World,
+  connection: Connection,
+  settleMs: number,
+  closeEngine: () => Promise<void>,
+): Promise<OpenStore> => {
+  const { clickhouse } = world.config;
+  const storeOf = (as: Connection, database: string = clickhouse.database): Store =>
+    createClickHouseStore(
+      {
+        ...as,
+        database,
+        ...(clickhouse.tls_ca_file === '' ? {} : { tlsCa: readFileSync(clickhouse.tls_ca_file, 'utf8') }),
+        ...(clickhouse.cluster === '' ? {} : { cluster: clickhouse.cluster }),
+      },
+      world,
+    );
+  const store = storeOf(connection);
+  const reader = clickhouse.url === '' ? { url: connection.url, user: 'default', password: '' } : connection;
+  const readonlyStore = storeOf(reader);
+  // Connected to `default`: the database of ours may not exist yet.
+  const applySchema = async (): Promise<Migrated> => {
+    const admin = storeOf(connection, 'default');
+    try {
+      return await migrateStore(world, admin);
+    } finally {
+      await admin.close();
+    }
+  };
+  const close = async (): Promise<void> => {
+    await store.close();
+    await readonlyStore.close();
+    await closeEngine();
+  };
+  try {
+    if (clickhouse.manage_schema) await applySchema();
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return {
+    url: connection.url,
+    store,
+    readonlyStore,
+    ask: (sql, format) => askClickHouse({ ...reader, database: clickhouse.database }, sql, format),
+    settleMs,
+    applySchema,
+    close,
+  };
+};
+
+const migrateStore = async (world: World, store: Store): Promise<Migrated> => {
+  const { clickhouse, retention } = world.config;
+  return migrate(store, {
+    ...world,
+    database: clickhouse.database,
+    ...(clickhouse.cluster === '' ? {} : { cluster: clickhouse.cluster }),
+    fsyncInserts: clickhouse.url === '',
+    retentionDays: {
+      spans: retention.spans_days,
+      content: retention.content_days,
+      ledger: retention.ledger_days,
+      state: retention.state_days,
+    },
+  });
+};

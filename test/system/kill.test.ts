@@ -1,0 +1,112 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type KafkaBroker, kafkaAvailable, startKafkaBroker } from '../support/kafka-broker.ts';
+import { createSite, runTacho, type Site, sql, startTacho, type Tacho, untilReady } from '../support/tacho.ts';
+
+const captures = resolve(import.meta.dirname, '..', 'fixtures', 'captures');
+/** Emitters imported over and over while the process is killed: spans, logs, many traces, one large trace. */
+const SET = ['strands', 'openlit', 'gemini-cli', 'vercel-ai7', 'codex'];
+const KILLS = Number(process.env['KILLS'] ?? 10);
+const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
+
+/** mulberry32: small, seeded, printed on failure. */
+const randomOf = (seed: number) => {
+  let state = seed >>> 0;
+  return (): number => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let x = Math.imul(state ^ (state >>> 15), 1 | state);
+    x = (x + Math.imul(x ^ (x >>> 7), 61 | x)) ^ x;
+    return ((x ^ (x >>> 14)) >>> 0) / 4_294_967_296;
+  };
+};
+
+const itemsIn = (names: readonly string[]): number => {
+  const index = JSON.parse(readFileSync(resolve(captures, '..', 'index.json'), 'utf8')) as {
+    emitters: Record<string, { totals: { spans: number; log_records: number } }>;
+  };
+  return names.reduce((sum, name) => {
+    const totals = index.emitters[name]?.totals;
+    return sum + (totals?.spans ?? 0) + (totals?.log_records ?? 0);
+  }, 0);
+};
+
+/** Kills `tacho up` KILLS times at random moments while imports go on, then lets it finish and audits. */
+const killAndAudit = async (site: Site): Promise<void> => {
+  const random = randomOf(SEED);
+  let up: Tacho = startTacho(site, ['up']);
+  let rounds = 0;
+  let isKilling = true;
+  const importing = (async () => {
+    while (isKilling) {
+      const result = await runTacho(site, [
+        'import',
+        ...SET.map((name) => join(captures, name)),
+        '--tenant',
+        `round-${rounds}`,
+        '--wait',
+      ]);
+      expect(result.code, `seed ${SEED}, round ${rounds}: ${result.output}`).toBe(0);
+      expect(result.output).toContain(', 0 missing, 0 doubled');
+      rounds += 1;
+    }
+  })();
+  try {
+    for (let kill = 0; kill < KILLS; kill++) {
+      // Half of the kills wait until all services are up, the others hit the start itself.
+      if (random() < 0.7) await untilReady(site, up);
+      await delay(100 + random() * 2_000);
+      up.kill('SIGKILL');
+      await up.exited;
+      up = startTacho(site, ['up']);
+    }
+    isKilling = false;
+    await importing;
+    up.kill('SIGTERM');
+    expect(await up.exited, `seed ${SEED}: ${up.output()}`).toBe(0);
+    up = startTacho(site, ['up']);
+    await untilReady(site, up);
+    const rows = await sql<{ tenant_id: string; n: string; d: string }>(
+      site,
+      'SELECT tenant_id, count() AS n, uniqExact(step_id) AS d FROM spans GROUP BY tenant_id ORDER BY tenant_id',
+    );
+    const expected = String(itemsIn(SET));
+    expect(rows.length).toBe(rounds);
+    for (const row of rows) expect([row.n, row.d], `seed ${SEED}, ${row.tenant_id}`).toEqual([expected, expected]);
+    const audited = await runTacho(site, ['audit']);
+    expect(audited.code, `seed ${SEED}: ${audited.output}`).toBe(0);
+  } finally {
+    isKilling = false;
+    up.kill('SIGKILL');
+    await up.exited;
+    await importing.catch(() => {});
+  }
+};
+
+describe(`SIGKILL of the whole process in the midst of imports (${KILLS} kills, seed ${SEED})`, () => {
+  test('on the sqlite log: nothing lost, nothing doubled', async () => {
+    expect(readdirSync(captures)).toEqual(expect.arrayContaining(SET));
+    const site = await createSite();
+    await killAndAudit(site);
+    site.remove();
+  }, 600_000);
+
+  describe.runIf(kafkaAvailable())('on a Kafka broker', () => {
+    let broker: KafkaBroker;
+    beforeAll(async () => {
+      broker = await startKafkaBroker();
+    });
+    afterAll(async () => broker.stop());
+
+    test('nothing lost, nothing doubled', async () => {
+      const site = await createSite({
+        TACHO_KAFKA_BROKERS: broker.brokers.join(','),
+        TACHO_KAFKA_SESSION_TIMEOUT_MS: '1500',
+        TACHO_KAFKA_PARTITIONS: '3',
+      });
+      await killAndAudit(site);
+      site.remove();
+    }, 600_000);
+  });
+});
