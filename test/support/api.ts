@@ -6,7 +6,9 @@ import { systemClock, systemRandom } from '../../services/runtime/clock.ts';
 import { createMemoryEventLog } from '../../services/runtime/event-log/memory.ts';
 import { createMetrics } from '../../services/runtime/metrics.ts';
 import type { Store } from '../../services/runtime/ports.ts';
-import { silentLogger } from './engine.ts';
+import { silentLogger, startTestEngine, type TestEngine } from './engine.ts';
+import { richRunRows } from './seed-rich-run.ts';
+import { insertRows, seedRows } from './seed-rows.ts';
 
 /** The parts of an api over a given store, as `main.ts` would wire them for a caller on this machine. */
 export const testContext = (store: Store, change: Partial<ApiContext> = {}): ApiContext => ({
@@ -47,3 +49,12 @@ export const testContext = (store: Store, change: Partial<ApiContext> = {}): Api
 /** The api without a socket. */
 export const testApi = (store: Store, change: Partial<ApiContext> = {}): FastifyInstance =>
   buildApi(testContext(store, change));
+
+/** An engine that holds the seeded month and the rich run, all relative to now. */
+export const startSeededEngine = async (): Promise<TestEngine> => {
+  const engine = await startTestEngine();
+  const nowMs = systemClock.nowMs();
+  await insertRows(engine.store, seedRows(nowMs), 'seed');
+  await insertRows(engine.store, richRunRows(nowMs), 'rich');
+  return engine;
+};

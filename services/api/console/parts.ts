@@ -53,6 +53,7 @@ export const sumTold = (...values: readonly (number | null)[]): number | null =>
   return told.length === 0 ? null : told.reduce((sum, value) => sum + value, 0);
 };
 
+/** The whole prompt, cached or not; null when no part was told. */
 export const tokensIn = (figures: Figures): number | null =>
   sumTold(
     figures.input_tokens,
@@ -61,6 +62,7 @@ export const tokensIn = (figures: Figures): number | null =>
     figures.cache_write_1h_tokens,
     figures.audio_input_tokens,
   );
+/** Everything the model wrote, reasoning included; null when no part was told. */
 export const tokensOut = (figures: Figures): number | null =>
   sumTold(figures.output_tokens, figures.reasoning_tokens, figures.audio_output_tokens);
 

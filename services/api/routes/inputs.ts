@@ -9,10 +9,12 @@ const TEXT_CHARS_MAX = 512;
 
 export const text = z.string().min(1).max(TEXT_CHARS_MAX);
 export const tenantInput = z.string().max(64).optional().describe('Tenant; absent: all that the caller may see.');
+/** A moment as a caller writes it; `rangeOf` reads it. */
 export const momentInput = (description: string) =>
   text
     .optional()
     .describe(`${description} ISO 8601 (UTC when no zone is given), or a duration before now such as 24h.`);
+/** Rows of a page: `fallback` when absent, 1 to `most`. */
 export const limitInput = (fallback: number, most: number) =>
   z
     .string()
