@@ -9,6 +9,7 @@ export const DEAD_LETTER_REASONS = [
   'missing_ids', // a span without a trace id or span id of the right length
   'invalid_tenant',
   'empty_record',
+  'internal_error', // a bug of ours met this record; it is kept for replay after the fix
   'unsupported_signal', // for instance metrics on a trace topic
 ] as const;
 export type DeadLetterReason = (typeof DEAD_LETTER_REASONS)[number];

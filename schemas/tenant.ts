@@ -12,4 +12,8 @@ export const isTenant = (text: string): boolean => /^[A-Za-z0-9.@_-]{1,64}$/.tes
  */
 export const TIME_SHIFT_HEADER = 'x-tacho-time-shift-ms';
 /** Bound of the shift: ± 100 years. Anything else is refused. */
-export const TIME_SHIFT_MS_MAX = 100 * 366 * 86_400_000;
+const TIME_SHIFT_MS_MAX = 100 * 366 * 86_400_000;
+
+/** Whole milliseconds within the bound. */
+export const isTimeShift = (text: string): boolean =>
+  /^-?\d{1,15}$/.test(text) && Math.abs(Number(text)) <= TIME_SHIFT_MS_MAX;

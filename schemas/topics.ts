@@ -6,10 +6,17 @@ export const TOPICS = {
   steps: 'agent_steps', // keyed by tenant|run_key; Avro agent-step
 } as const;
 
+/** Topic of the dead letters of a topic. */
 export const dlqOf = (topic: string): string => `${topic}.dlq`;
 
 /** Consumer group of a service. A contract. */
 export const groupOf = (service: string): string => `tacho-${service}`;
+
+/**
+ * Header on the second and later records that one request gave of one run, counting from 1: equal log records of a
+ * request are told apart by their ordinal, so a reader must know which part of the request it holds.
+ */
+export const PART_HEADER = 'x-tacho-part';
 
 const MIB = 1024 * 1024;
 /** A record our receiver writes is split to this size; one single larger span may use up to SPAN_BYTES_MAX. */

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { AgentStep } from '../../schemas/agent-step.ts';
-import { captures } from '../../schemas/otlp/captures.fixture.ts';
+import { captures } from '../../test/support/captures.ts';
 import { normalize, recordOf, rowsOf, stepsOf } from './batch-fixture.ts';
 import type { NormalizedBatch } from './processor.ts';
 

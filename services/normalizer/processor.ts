@@ -6,18 +6,18 @@ import { VANTAGES, type Vantage } from '../../schemas/step-kinds.ts';
 import {
   DEFAULT_TENANT,
   isTenant,
+  isTimeShift,
   TENANT_HEADER,
   TIME_SHIFT_HEADER,
-  TIME_SHIFT_MS_MAX,
   VANTAGE_HEADER,
 } from '../../schemas/tenant.ts';
-import { TOPICS } from '../../schemas/topics.ts';
+import { PART_HEADER, TOPICS } from '../../schemas/topics.ts';
 import type { LogRecord, OutgoingRecord, Row } from '../runtime/ports.ts';
 import type { BatchOutput, RecordBatch } from '../runtime/stream/types.ts';
 import { deadLetterOf, deadLetterRows } from './dead-letters.ts';
 import type { NormalizedStep } from './normalized-step.ts';
 import type { NormalizeOptions } from './otlp-step.ts';
-import { type RecordItems, readActionRecord, readLogRecords, readSpanRecord } from './read-record.ts';
+import { type RecordItem, type RecordItems, readActionRecord, readLogRecords, readSpanRecord } from './read-record.ts';
 import type { RecordOrigin } from './record-origin.ts';
 import type { SeenStep } from './seen-set.ts';
 import type { NormalizerSource } from './settings.ts';
@@ -95,9 +95,27 @@ const normalizeRecord = (
       draft.duplicates++;
       continue;
     }
+    const normalized = normalizeItem(item);
+    if (normalized.kind === 'refused') {
+      const { reason, detail } = normalized;
+      refuse(record, [{ index: item.logIndex, reason, detail }], origin, draft);
+      continue;
+    }
     draft.inBatch.add(item.stepId);
     draft.stored.push({ stepId: item.stepId, offset: record.offset });
-    take(item.normalize(), draft);
+    take(normalized.value, draft);
+  }
+};
+
+/**
+ * Conventions are total; should one meet data that it throws on all the same, the record becomes a dead letter with
+ * its origin. A crash would meet the same record again at every restart, and nothing behind it would be read.
+ */
+const normalizeItem = (item: RecordItem): Outcome<NormalizedStep> => {
+  try {
+    return ok(item.normalize());
+  } catch (cause) {
+    return refused('internal_error', `a bug of ours: ${String(cause).slice(0, 200)}`);
   }
 };
 
@@ -189,8 +207,12 @@ const NANOS_PER_MILLI = 1_000_000n;
 
 const shiftOf = (record: LogRecord): bigint => {
   const said = record.headers[TIME_SHIFT_HEADER] ?? '';
-  if (!/^-?\d{1,15}$/.test(said) || Math.abs(Number(said)) > TIME_SHIFT_MS_MAX) return 0n;
-  return BigInt(said) * NANOS_PER_MILLI;
+  return isTimeShift(said) ? BigInt(said) * NANOS_PER_MILLI : 0n;
+};
+
+const partOf = (record: LogRecord): number => {
+  const said = record.headers[PART_HEADER] ?? '';
+  return /^\d{1,6}$/.test(said) ? Number(said) : 0;
 };
 
 const originOf = (record: LogRecord, batch: RecordBatch, source: NormalizerSource, tenant: string): RecordOrigin => ({
@@ -202,5 +224,6 @@ const originOf = (record: LogRecord, batch: RecordBatch, source: NormalizerSourc
   offset: record.offset,
   loggedAtMs: record.timestampMs,
   batchId: batch.batchId,
+  part: partOf(record),
   shiftNano: shiftOf(record),
 });

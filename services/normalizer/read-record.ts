@@ -13,6 +13,7 @@ import { viewOfLog, viewOfSpan } from './span-view.ts';
 /** One item of a record: who it is, and how to normalise it, which is only done when it is no duplicate. */
 export interface RecordItem {
   readonly stepId: string;
+  readonly logIndex: number;
   readonly normalize: () => NormalizedStep;
 }
 
@@ -22,6 +23,8 @@ export interface RecordItems {
   readonly refusals: readonly OtlpRefusal[];
 }
 
+/** Equal log records that fit one record of the log: a record is at most 21 MiB. */
+const PART_ORDINALS = 1_000_000;
 const NANOS_PER_MILLI = 1_000_000n;
 
 /** Spans of an ExportTraceServiceRequest. */
@@ -37,6 +40,7 @@ export const readSpanRecord = (
     const stepId = stepIdOfSpan(origin.tenant, entry.item.traceId, entry.item.spanId);
     return {
       stepId,
+      logIndex: entry.index,
       normalize: () =>
         normalizeOtlp(
           {
@@ -67,12 +71,13 @@ export const readLogRecords = (
   const ordinals = new Map<string, number>();
   const items = decoded.value.items.map((entry) => {
     const equal = stepIdOfLog(origin.tenant, entry.resource, entry.scope, entry.item, 0);
-    const ordinal = ordinals.get(equal) ?? 0;
+    const ordinal = ordinals.get(equal) ?? origin.part * PART_ORDINALS;
     ordinals.set(equal, ordinal + 1);
     const stepId = ordinal === 0 ? equal : stepIdOfLog(origin.tenant, entry.resource, entry.scope, entry.item, ordinal);
     const timeNano = timeOfLog(entry.item, origin);
     return {
       stepId,
+      logIndex: entry.index,
       normalize: () =>
         normalizeOtlp(
           {
@@ -110,5 +115,8 @@ export const readActionRecord = (
   const event = decoded.value;
   const origin = originOf(event);
   const stepId = stepIdOfAction(origin.tenant, event);
-  return ok({ items: [{ stepId, normalize: () => normalizeAction(event, origin, options) }], refusals: [] });
+  return ok({
+    items: [{ stepId, logIndex: 0, normalize: () => normalizeAction(event, origin, options) }],
+    refusals: [],
+  });
 };

@@ -10,6 +10,8 @@ export interface RecordOrigin {
   readonly offset: number;
   readonly loggedAtMs: number;
   readonly batchId: string;
+  /** Which part of a split request the record is, from 0: tells equal log records of two parts apart. */
+  readonly part: number;
   /** Added to every time (demo imports); never part of an identity. */
   readonly shiftNano: bigint;
 }

@@ -3,16 +3,10 @@ import { encodeLogs, encodeTraces } from '../../schemas/otlp/encode.ts';
 import { type SplitRequest, splitRequest } from '../../schemas/otlp/split.ts';
 import { type Outcome, ok } from '../../schemas/outcome.ts';
 import type { Vantage } from '../../schemas/step-kinds.ts';
-import { TENANT_HEADER, VANTAGE_HEADER } from '../../schemas/tenant.ts';
-import { RECORD_BYTES_TARGET, TOPICS } from '../../schemas/topics.ts';
+import { TENANT_HEADER, TIME_SHIFT_HEADER, VANTAGE_HEADER } from '../../schemas/tenant.ts';
+import { PART_HEADER, RECORD_BYTES_TARGET, TOPICS } from '../../schemas/topics.ts';
 import type { OutgoingRecord, RecordPosition } from '../runtime/ports.ts';
 import type { ExportSignal } from './answers.ts';
-
-/**
- * Set on the second and later records that one request gave of one run: equal log records of a request are told apart
- * by their ordinal in the record, so a reader must know which part of the request it holds.
- */
-export const PART_HEADER = 'x-tacho-part';
 
 /** Each trace repeats the resource; a request of thousands of traces with a large one could multiply without end. */
 const SPLIT_BYTES_MAX = 64 * 1024 * 1024;
@@ -39,6 +33,8 @@ export const encodingOfContentType = (contentType: string): OtlpEncoding | null 
 export interface SenderFacts {
   readonly tenant: string;
   readonly vantage: Vantage;
+  /** Milliseconds to add to every time of the rows, as the sender wrote it; '' for none. */
+  readonly timeShiftMs: string;
 }
 
 /** A body as records for the log: deterministic, so that a retry of the sender writes the same bytes again. */
@@ -64,7 +60,11 @@ export const buildRecords = (
     outputBytesMax: SPLIT_BYTES_MAX,
   });
   if (split.kind === 'refused') return split;
-  const headers = { [TENANT_HEADER]: sender.tenant, [VANTAGE_HEADER]: sender.vantage };
+  const headers: Readonly<Record<string, string>> = {
+    [TENANT_HEADER]: sender.tenant,
+    [VANTAGE_HEADER]: sender.vantage,
+    ...(sender.timeShiftMs === '' ? {} : { [TIME_SHIFT_HEADER]: sender.timeShiftMs }),
+  };
   const records = split.value.parts.map(({ runKey, part, value }) => ({
     topic: TOPICS[signal],
     key: runKey,

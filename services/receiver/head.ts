@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { OtlpEncoding } from '../../schemas/otlp/decode.ts';
-import { TENANT_HEADER } from '../../schemas/tenant.ts';
+import { isTimeShift, TENANT_HEADER, TIME_SHIFT_HEADER } from '../../schemas/tenant.ts';
 import type { Access, Caller } from '../runtime/access.ts';
 import { CONTENT_ENCODINGS, type ContentEncoding } from '../runtime/http/body.ts';
 import { tenantOf } from '../runtime/http/tenant.ts';
@@ -34,14 +34,17 @@ export const headOf = (request: IncomingMessage, signal: ExportSignal | null, ac
   if (encoding === null) return refuse(415, 'Content-Type must be application/x-protobuf or application/json');
   const compression = compressionOf(headers['content-encoding']);
   if (compression === null) return refuse(415, `Content-Encoding must be one of ${CONTENT_ENCODINGS.join(', ')}`);
-  return withTenant(headers[TENANT_HEADER], decision.caller, refuse, { signal, encoding, compression });
+  const timeShiftMs = String(headers[TIME_SHIFT_HEADER] ?? '');
+  if (timeShiftMs !== '' && !isTimeShift(timeShiftMs))
+    return refuse(400, `${TIME_SHIFT_HEADER} must be whole milliseconds`);
+  return withTenant(headers[TENANT_HEADER], decision.caller, refuse, { signal, encoding, compression, timeShiftMs });
 };
 
 const withTenant = (
   header: string | string[] | undefined,
   caller: Caller,
   refuse: (status: number, detail: string) => HeadOutcome,
-  rest: Omit<Head, keyof SenderFacts>,
+  rest: Omit<Head, 'tenant' | 'vantage'>,
 ): HeadOutcome => {
   const decision = tenantOf(header, caller);
   if (decision.kind === 'denied') return refuse(decision.status, decision.detail);

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { captures } from '../../schemas/otlp/captures.fixture.ts';
 import {
   attributeList,
   batchOf,
@@ -11,6 +10,7 @@ import {
 } from '../../services/normalizer/batch-fixture.ts';
 import { normalizeBatch } from '../../services/normalizer/processor.ts';
 import { loadSeenSteps } from '../../services/normalizer/seen-set.ts';
+import { captures } from '../support/captures.ts';
 import { startTestEngine, type TestEngine } from '../support/engine.ts';
 
 let engine: TestEngine;

@@ -50,6 +50,7 @@ export const createLoopControl = (backend: LogBackend, claim: Claim, options: Lo
   };
 };
 
+/** The epoch of the assignment is over. */
 export const isFenced = (error: unknown): boolean => error instanceof TransportError && error.code === 'FENCED';
 
 /** Retries what is retryable while the epoch lives; throws FENCED when it is over. */
