@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { request as rawRequest } from 'node:http';
 import { promisify } from 'node:util';
 import { brotliCompressSync, deflateSync, gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
-import { createClient } from '@clickhouse/client';
+import { ClickHouseLogLevel, createClient } from '@clickhouse/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startTestEngine, type TestEngine } from '../support/engine.ts';
 
@@ -70,6 +70,7 @@ describe('the ClickHouse HTTP interface', () => {
       username: engine.user,
       password: engine.password,
       database: 'tacho',
+      log: { level: ClickHouseLogLevel.OFF },
     });
     const params = { s: "tab\t quote' back\\slash\nline é", a: ['x', "y'"], n: null, d: new Date(0), m: { k: 'v' } };
     const result = await client.query({
@@ -261,5 +262,16 @@ describe('the ClickHouse HTTP interface', () => {
     expect(second.headers.get('x-clickhouse-exception-code')).toBe('216');
     expect((await slow).status).toBe(200);
     expect((await ask('/?query_id=twice', { body: 'SELECT 1' })).status).toBe(200);
+  });
+
+  test('answers the clickhouse-go handshake at the client revision, and says revision 0', async () => {
+    const body = 'SELECT displayName(), version(), revision(), timezone()';
+    const reply = await ask('/?default_format=Native&client_protocol_version=54460', { body, isReader: true });
+    expect(reply.body.subarray(0, 10)).toEqual(Buffer.from([1, 0, 2, 255, 255, 255, 255, 0, 4, 1]));
+    const revision = Buffer.concat([Buffer.from('\x0arevision()\x06UInt32\x00', 'latin1'), Buffer.alloc(4)]);
+    expect(reply.body.includes(revision)).toBe(true);
+    expect(reply.body.toString('latin1').endsWith('\x0atimezone()\x06String\x00\x03UTC')).toBe(true);
+    const plain = await ask('/?default_format=Native', { body, isReader: true });
+    expect(plain.body[0]).toBe(4);
   });
 });

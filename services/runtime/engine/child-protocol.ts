@@ -17,3 +17,10 @@ export type ChildMessage =
 
 /** Tells our line from whatever the native library prints. */
 export const READY_PREFIX = 'tacho-engine ';
+
+/** What the engine says of itself. */
+export interface EngineFacts {
+  readonly displayName: string;
+  readonly version: string;
+  readonly timezone: string;
+}

@@ -20,6 +20,15 @@ const DRAIN_MS = 8_000;
 /** Below this /dev/shm is somebody's small container default, not a place for inserts. */
 const SHM_FREE_BYTES_MIN = 512 * 1024 * 1024;
 
+/** Server settings in the command line's form. The defaults are those of a server with 64 GB: caches of 5 GiB each. */
+const SERVER_SETTINGS: readonly string[] = [
+  '--',
+  '--mark_cache_size=67108864',
+  '--index_mark_cache_size=16777216',
+  '--primary_index_cache_size=67108864',
+  '--max_server_memory_usage_to_ram_ratio=0.5',
+];
+
 const say = (message: ChildMessage): void => {
   process.stdout.write(`${READY_PREFIX}${JSON.stringify(message)}\n`);
 };
@@ -35,7 +44,7 @@ const openEngine = async (chdb: Chdb, order: ChildOrder): Promise<ChdbSession> =
   const deadlineMs = systemClock.nowMs() + order.startDeadlineMs;
   for (;;) {
     try {
-      return new chdb.Session(join(order.dataDir, 'clickhouse'));
+      return new chdb.Session(join(order.dataDir, 'clickhouse'), { connectionArgs: SERVER_SETTINGS });
     } catch (cause) {
       // A lock held by another process and a directory that cannot be used look alike here; the engine tells more on
       // standard error, which the parent keeps.
@@ -85,15 +94,19 @@ const portOf = (server: Server): number => {
   return address !== null && typeof address === 'object' ? address.port : 0;
 };
 
-const serve = async (order: ChildOrder): Promise<Server> => {
+const serve = async (order: ChildOrder): Promise<{ server: Server; spoolDir: string }> => {
   const chdb = loadChdb();
   const root = await openEngine(chdb, order);
-  const facts = await root.queryAsync('SELECT displayName(), timezone()', { format: 'TabSeparatedRaw' });
-  const [displayName = '', timezone = 'UTC'] = Buffer.from(facts.bytes()).toString('utf8').trim().split('\t');
+  const facts = await root.queryAsync('SELECT displayName(), version(), timezone()', { format: 'TabSeparatedRaw' });
+  const [displayName = '', version = '', timezone = 'UTC'] = Buffer.from(facts.bytes())
+    .toString('utf8')
+    .trim()
+    .split('\t');
+  const spoolDir = makeSpoolDir(order.dataDir);
   let spooled = 0;
   const executor = {
     openSession: () => new chdb.Session(join(order.dataDir, 'clickhouse')),
-    spoolDir: makeSpoolDir(order.dataDir),
+    spoolDir,
     nextSpoolName: () => {
       spooled += 1;
       return `insert-${spooled}`;
@@ -101,11 +114,11 @@ const serve = async (order: ChildOrder): Promise<Server> => {
   };
   const server = createEngineServer(
     executor,
-    { displayName, timezone },
+    { displayName, version, timezone },
     { user: order.user, password: order.password },
   );
   await listen(server, order);
-  return server;
+  return { server, spoolDir };
 };
 
 const main = async (): Promise<void> => {
@@ -115,10 +128,11 @@ const main = async (): Promise<void> => {
     process.stdin.once('end', () => resolve());
     process.stdin.resume();
   });
-  const server = await serve(order);
+  const { server, spoolDir } = await serve(order);
   say({ kind: 'ready', port: portOf(server) });
   await parentGone;
   await Promise.race([closeServer(server), systemClock.sleep(DRAIN_MS)]);
+  rmSync(spoolDir, { recursive: true, force: true });
   end(0);
 };
 

@@ -1,16 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { EngineFacts } from './child-protocol.ts';
 import { EngineError, toEngineError } from './engine-error.ts';
 import { type Answer, type Executor, execute } from './execute.ts';
+import { handshakeAnswer, isHandshake } from './go-handshake.ts';
 import { answerEncoding, encodeAnswer, readBody } from './http-codec.ts';
 import { type EngineRequest, isAllowedOrigin, isLoopbackHost, type Owner, readRequest } from './http-request.ts';
 import { createSlots, type Slots } from './slots.ts';
-
-/** What the engine says of itself. */
-export interface EngineFacts {
-  readonly displayName: string;
-  readonly timezone: string;
-}
 
 /** Queries of the store that run at once; the engine parallelises inside a query. */
 const OWNER_RUNNING_MAX = 6;
@@ -131,6 +127,10 @@ const runQuery = async (
   response: ServerResponse,
 ): Promise<Answer> => {
   const body = request.method === 'GET' ? [] : await readBody(request, BODY_BYTES_MAX[asked.role]);
+  const sql = asked.sql ?? (body.length === 1 ? (body[0]?.toString('utf8') ?? '') : '');
+  if (isHandshake(sql, asked.format, asked.clientRevision)) {
+    return { format: 'Native', body: handshakeAnswer(door.facts, asked.clientRevision) };
+  }
   const slots = asked.role === 'owner' ? door.ownerSlots : door.readerSlots;
   const isAbandoned = (): boolean => response.destroyed || request.socket.destroyed;
   // GET never writes, whoever asks: a link or an image tag must not change anything.

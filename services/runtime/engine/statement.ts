@@ -68,7 +68,7 @@ const insertClauses = (sql: string): { settings: SqlToken | undefined; last: Sql
   return { settings, last: undefined };
 };
 
-const withoutEnd = (text: string): string => text.replace(/;\s*$/, '');
+const withoutEnd = (text: string): string => text.replace(/\s*;\s*$/, '');
 
 /** Data begins behind the blanks of the line that names the format, or on the next line (as ClickHouse reads it). */
 const dataStart = (sql: string, formatEnd: number): number =>

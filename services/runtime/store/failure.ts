@@ -16,3 +16,9 @@ export const toTransportError = (cause: unknown): TransportError => {
   const isRetryable = RETRYABLE_CODES.has(Number(cause.code));
   return new TransportError(isRetryable ? 'STORE_BUSY' : 'STORE_REJECTED', text, { retryable: isRetryable, cause });
 };
+
+/** The ClickHouse code behind an error of the store; null when none of its answers caused it. */
+export const clickHouseCode = (error: unknown): number | null => {
+  const origin = error instanceof TransportError ? error.cause : error;
+  return origin instanceof ClickHouseError ? Number(origin.code) : null;
+};

@@ -1,5 +1,6 @@
 import { TransportError } from '../errors.ts';
 import type { Clock, Random, Store } from '../ports.ts';
+import { clickHouseCode } from './failure.ts';
 
 /** What the lock needs of the world. */
 interface LockOptions {
@@ -10,6 +11,8 @@ interface LockOptions {
 
 /** A holder that was killed is overtaken after this. Longer than any one file of ours takes. */
 const EXPIRY_MS = 120_000;
+const TABLE_ALREADY_EXISTS = 57;
+const UNKNOWN_TABLE = 60;
 const POLL_MS = 250;
 /** Longest wait for somebody else's migration. */
 const WAIT_MS = 300_000;
@@ -66,8 +69,7 @@ const tryCreate = async (store: Store, database: string, owner: string, expiresA
     );
     return true;
   } catch (cause) {
-    // The refusal of a taken name and of missing rights look alike here; the holder read next tells them apart.
-    if ((await readHolder(store, database)) !== null) return false;
+    if (clickHouseCode(cause) === TABLE_ALREADY_EXISTS) return false;
     throw cause;
   }
 };
@@ -89,7 +91,7 @@ const overtake = async (store: Store, database: string, name: string): Promise<v
   try {
     await store.command(`RENAME TABLE ${lockTable(database)} TO ${aside}`);
   } catch (cause) {
-    if (cause instanceof TransportError && cause.code === 'STORE_REJECTED') return;
+    if (clickHouseCode(cause) === UNKNOWN_TABLE) return;
     throw cause;
   }
   await store.command(`DROP TABLE IF EXISTS ${aside} SYNC`);
