@@ -1,12 +1,16 @@
 import type { Admin, Kafka } from 'kafkajs';
 import { TransportError } from '../errors.ts';
 import type { Clock, Commit, PartitionRange, TopicSpec } from '../ports.ts';
+import { withDeadline } from './kafka-deadline.ts';
 import { kafkaErrorType, toTransportError } from './kafka-errors.ts';
 import { RETRY } from './kafka-settings.ts';
 
 /** Attempts of one request, each on a fresh connection and itself retried by kafkajs for some seconds. */
 const ATTEMPTS_MAX = 3;
 const BACKOFF_MS = 250;
+/** Letting go is a courtesy to the broker. */
+const DISCONNECT_MS = 1_000;
+const ATTEMPT_DEADLINE_MS = 15_000;
 const CREATE_TIMEOUT_MS = 30_000;
 
 /** What we ask of a cluster besides records. Every method throws TransportError. */
@@ -87,7 +91,8 @@ export const createKafkaAdmin = (client: Kafka, clock: Clock): KafkaAdmin => {
   const discard = async (): Promise<void> => {
     const old = current;
     current = undefined;
-    await old?.disconnect().catch(() => {});
+    const gone = old?.disconnect() ?? Promise.resolve();
+    await withDeadline(clock, DISCONNECT_MS, 'disconnect', gone).catch(() => {});
   };
   const connected = async (): Promise<Admin> => {
     if (closed) throw new TransportError('LOG_UNAVAILABLE', 'the event log is closed', { retryable: false });
@@ -99,7 +104,7 @@ export const createKafkaAdmin = (client: Kafka, clock: Clock): KafkaAdmin => {
   const attempt = async <T>(what: string, use: (admin: Admin) => Promise<T>, attemptsMax: number): Promise<T> => {
     for (let tried = 1; ; tried += 1) {
       try {
-        return await use(await connected());
+        return await withDeadline(clock, ATTEMPT_DEADLINE_MS, what, connected().then(use));
       } catch (cause) {
         await discard();
         const error = toTransportError(cause, what);

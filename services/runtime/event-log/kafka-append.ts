@@ -106,7 +106,7 @@ export const createAppender = (
   clock: Clock,
   limitOf: (topic: string) => number,
 ): Appender => {
-  const sender = createRoundSender(client);
+  const sender = createRoundSender(client, clock);
   const place = createPlacement(admin, clock);
   const lanes = new Map<string, Waiting[]>();
   let waitingBytes = 0;

@@ -1,5 +1,6 @@
 import { TransportError } from '../errors.ts';
 import type { Commit, ConsumeOptions, PartitionRange } from '../ports.ts';
+import { withDeadline } from './kafka-deadline.ts';
 import { isFencing, toTransportError } from './kafka-errors.ts';
 import type { KafkaGroup, Membership } from './kafka-group.ts';
 import { KafkaPartition, type PartitionFacts } from './kafka-partition.ts';
@@ -7,6 +8,7 @@ import type { KafkaDeps } from './kafka-settings.ts';
 
 const COMMIT_BACKOFF_MS = 100;
 const COMMIT_BACKOFF_MAX_MS = 2_000;
+const COMMIT_DEADLINE_MS = 10_000;
 
 /** What a member reads of the log at each assignment. Every method throws TransportError. */
 export interface MemberReads {
@@ -74,7 +76,8 @@ const commitAlive = async (
   for (let pauseMs = COMMIT_BACKOFF_MS; ; pauseMs = Math.min(pauseMs * 2, COMMIT_BACKOFF_MAX_MS)) {
     if (over.aborted) throw fenced();
     try {
-      await group.commit({ ...membership, ...place });
+      const landed = group.commit({ ...membership, ...place });
+      await withDeadline(deps.clock, COMMIT_DEADLINE_MS, 'commit', landed);
     } catch (cause) {
       const error = toTransportError(cause, 'Kafka refused the commit');
       if (isFencing(cause)) generation.abort(error);

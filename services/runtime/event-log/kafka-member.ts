@@ -1,10 +1,11 @@
 import type { EachBatchPayload, Consumer as KafkaConsumer } from 'kafkajs';
+import { TransportError } from '../errors.ts';
 import type { ConsumeOptions } from '../ports.ts';
+import { withDeadline } from './kafka-deadline.ts';
+import { deliverAll, fetchedFrom } from './kafka-delivery.ts';
 import { type Epoch, type Fetching, type MemberReads, startEpoch } from './kafka-epoch.ts';
 import { isFencing, kafkaErrorType } from './kafka-errors.ts';
 import { createKafkaGroup, type KafkaGroup, type Membership, RejoinError } from './kafka-group.ts';
-import type { KafkaPartition } from './kafka-partition.ts';
-import { splitRecords, toLogRecord } from './kafka-records.ts';
 import {
   createKafkaClient,
   type KafkaDeps,
@@ -16,6 +17,10 @@ import {
 
 /** How long the coordinator waits for members that still work before it goes on without them. */
 const REBALANCE_TIMEOUT_MS = 60_000;
+/** kafkajs shows no sign of life for so many session timeouts: it hangs, as it may after a broker restart. */
+const SILENT_SESSIONS_MAX = 6;
+/** How long a member that leaves waits for kafkajs to start or stop before it walks away from it. */
+const LEAVE_MAX_MS = 10_000;
 const HEARTBEAT_MAX_MS = 1_000;
 const IDLE_CHECK_MAX_MS = 250;
 /** A fetch without records is asked again after so long; shorter would only be busier. */
@@ -61,30 +66,6 @@ const createConsumer = ({ settings, deps, options }: MemberOptions, group: Kafka
   });
 };
 
-/** The next offset kafkajs will fetch once `last` of this batch is resolved: it steps over trailing control records. */
-const offsetAfter = ({ batch }: EachBatchPayload, last: number): number =>
-  batch.messages.at(-1)?.offset === String(last) ? Number(batch.lastOffset()) + 1 : last + 1;
-
-/** Offset a fetch began at; in the class, not in its types. */
-const fetchedFrom = (batch: object): number => ('fetchedOffset' in batch ? Number(batch.fetchedOffset) : Number.NaN);
-
-const deliverAll = async (
-  payload: EachBatchPayload,
-  partition: KafkaPartition,
-  options: ConsumeOptions,
-): Promise<void> => {
-  const { batch } = payload;
-  const start = partition.expected() ?? 0;
-  // A compressed batch comes whole, also when the fetch began in its middle.
-  const records = batch.messages.map(toLogRecord).filter(({ offset }) => offset >= start);
-  for (const part of splitRecords(records, options.recordsMax, options.bytesMax)) {
-    const last = part.at(-1)?.offset ?? start;
-    const after = offsetAfter(payload, last);
-    if (!(await partition.deliver(part, Number(batch.highWatermark), after))) return;
-    payload.resolveOffset(String(last));
-  }
-};
-
 /** One life of a kafkajs consumer: joins the group and works until drained or crashed. */
 export class KafkaMember {
   /** Resolves when it crashed or was drained. */
@@ -95,6 +76,8 @@ export class KafkaMember {
   readonly #end: () => void;
   readonly #stopping = new AbortController();
   readonly #started: Promise<void>;
+  #signOfLifeMs: number;
+  #handling = 0;
   #epoch: Epoch | undefined;
   #membership: Membership | undefined;
   #draining: Promise<void> | undefined;
@@ -104,6 +87,7 @@ export class KafkaMember {
     this.ended = promise;
     this.#end = resolve;
     this.#member = member;
+    this.#signOfLifeMs = member.deps.clock.nowMs();
     this.#group = createKafkaGroup(member.options.group, {
       leaving: async () => this.#epoch?.end(),
       joined: (membership) => {
@@ -115,6 +99,7 @@ export class KafkaMember {
     this.#listen();
     this.#started = this.#start();
     void this.#watchIdle().catch(member.options.onCrash);
+    void this.#watchSilence().catch(member.options.onCrash);
   }
 
   /** Lets batches in flight finish and commit, says idle, leaves the group. Idempotent. */
@@ -124,11 +109,12 @@ export class KafkaMember {
   }
 
   async #drain(): Promise<void> {
+    const { clock } = this.#member.deps;
     // kafkajs cannot be stopped while it joins for the first time: it would go on afterwards.
-    await this.#started;
+    await withDeadline(clock, LEAVE_MAX_MS, 'join', this.#started).catch(() => {});
     this.#stopping.abort();
     await this.#epoch?.end();
-    await this.#consumer.disconnect().catch(() => {});
+    await withDeadline(clock, LEAVE_MAX_MS, 'leave', this.#consumer.disconnect()).catch(() => {});
     this.#end();
   }
 
@@ -149,7 +135,11 @@ export class KafkaMember {
   }
 
   #listen(): void {
-    const { GROUP_JOIN, START_BATCH_PROCESS, CRASH } = this.#consumer.events;
+    const { GROUP_JOIN, START_BATCH_PROCESS, CRASH, FETCH_START, FETCH, HEARTBEAT } = this.#consumer.events;
+    const alive = (): void => {
+      this.#signOfLifeMs = this.#member.deps.clock.nowMs();
+    };
+    for (const event of [GROUP_JOIN, FETCH_START, FETCH, HEARTBEAT]) this.#consumer.on(event, alive);
     this.#consumer.on(GROUP_JOIN, ({ payload }) => this.#joined(payload.memberAssignment));
     this.#consumer.on(START_BATCH_PROCESS, ({ payload }) => {
       // Only control records or aborted ones: kafkajs steps over them without asking us.
@@ -161,7 +151,12 @@ export class KafkaMember {
 
   #joined(assigned: Readonly<Record<string, readonly number[]>>): void {
     const { deps, options, reads, nextEpoch } = this.#member;
-    if (!this.#membership || this.#stopping.signal.aborted) return;
+    if (this.#stopping.signal.aborted) {
+      // Joined after all, behind our back: a member that reads nothing must not keep partitions from others.
+      void this.#consumer.disconnect().catch(() => {});
+      return;
+    }
+    if (!this.#membership) return;
     const parts = {
       fetching: this.#fetching(),
       membership: this.#membership,
@@ -212,13 +207,15 @@ export class KafkaMember {
       return;
     }
     const handled = new AbortController();
-    const beating = this.#beat(epoch, payload.heartbeat, handled.signal);
+    void this.#beat(epoch, payload.heartbeat, handled.signal);
+    this.#handling += 1;
     try {
       // Stays open until every part is confirmed: kafkajs does not join again before.
       await deliverAll(payload, partition, this.#member.options);
     } finally {
       handled.abort();
-      await beating;
+      this.#handling -= 1;
+      this.#signOfLifeMs = this.#member.deps.clock.nowMs();
     }
     if (!epoch.isAlive() || epoch.isRetired()) this.#rejoin();
   }
@@ -239,7 +236,7 @@ export class KafkaMember {
     while (epoch.isAlive()) {
       await clock.sleep(Math.min(HEARTBEAT_MAX_MS, sessionMs / 3), handled).catch(() => {});
       if (handled.aborted) return;
-      const answer = await heartbeat().then(() => 'ok', heartbeatRefusal);
+      const answer = await withDeadline(clock, sessionMs, 'heartbeat', heartbeat()).then(() => 'ok', heartbeatRefusal);
       if (answer !== 'silence') heardAtMs = clock.nowMs();
       // The group waits for us: the batch in flight may finish and commit, for the generation has not changed yet.
       if (answer === 'rebalancing') epoch.retire();
@@ -254,6 +251,17 @@ export class KafkaMember {
     while (!this.#stopping.signal.aborted) {
       await deps.clock.sleep(everyMs, this.#stopping.signal).catch(() => {});
       if (this.#epoch?.isAlive()) await this.#epoch.idleIfDue();
+    }
+  }
+
+  /** Apart from idling: what idling waits for may be what hangs. */
+  async #watchSilence(): Promise<void> {
+    const { clock } = this.#member.deps;
+    const silentMaxMs = SILENT_SESSIONS_MAX * this.#sessionMs();
+    while (!this.#stopping.signal.aborted) {
+      await clock.sleep(this.#sessionMs(), this.#stopping.signal).catch(() => {});
+      if (this.#handling > 0 || clock.nowMs() - this.#signOfLifeMs < silentMaxMs) continue;
+      this.#crashed(new TransportError('LOG_UNAVAILABLE', 'the Kafka client hangs', { retryable: true }));
     }
   }
 }

@@ -1,7 +1,8 @@
 import type { Kafka, Message, Producer, RecordMetadata } from 'kafkajs';
 import kafkajs from 'kafkajs';
 import { TransportError } from '../errors.ts';
-import type { OutgoingRecord, RecordPosition } from '../ports.ts';
+import type { Clock, OutgoingRecord, RecordPosition } from '../ports.ts';
+import { withDeadline } from './kafka-deadline.ts';
 import { toTransportError } from './kafka-errors.ts';
 import { METADATA_AGE_MS, REQUEST_TIMEOUT_MS, RETRY } from './kafka-settings.ts';
 
@@ -17,6 +18,9 @@ export interface Placed {
 
 /** Below this zstd costs more than it saves. */
 const COMPRESS_BYTES_MIN = 1_024;
+/** A round with kafkajs' own retries (about 7 s); after this the writer is told to try again. */
+const ROUND_DEADLINE_MS = 20_000;
+const DISCONNECT_MS = 1_000;
 
 const toMessage = ({ record, partition }: Placed): Message => ({
   partition,
@@ -72,12 +76,13 @@ export interface RoundSender {
  * Idempotent, acks −1. After any failure the producer is made anew: kafkajs' sequence numbers may then differ from the
  * broker's, and every later send of the old one would be refused as out of sequence.
  */
-export const createRoundSender = (client: Kafka): RoundSender => {
+export const createRoundSender = (client: Kafka, clock: Clock): RoundSender => {
   let current: Producer | undefined;
   const discard = async (): Promise<void> => {
     const old = current;
     current = undefined;
-    await old?.disconnect().catch(() => {});
+    const gone = old?.disconnect() ?? Promise.resolve();
+    await withDeadline(clock, DISCONNECT_MS, 'disconnect', gone).catch(() => {});
   };
   const connect = async (): Promise<Producer> => {
     if (current) return current;
@@ -94,16 +99,19 @@ export const createRoundSender = (client: Kafka): RoundSender => {
     current = producer;
     return producer;
   };
+  const sendTo = async (round: readonly Placed[]): Promise<readonly RecordMetadata[]> => {
+    const producer = await connect();
+    const types = kafkajs.CompressionTypes;
+    return producer.sendBatch({
+      acks: -1,
+      timeout: REQUEST_TIMEOUT_MS,
+      compression: bytesOf(round) < COMPRESS_BYTES_MIN ? types.None : types.ZSTD,
+      topicMessages: byTopic(round),
+    });
+  };
   const attempt = async (round: readonly Placed[]): Promise<TransportError | null> => {
     try {
-      const producer = await connect();
-      const types = kafkajs.CompressionTypes;
-      const metadata = await producer.sendBatch({
-        acks: -1,
-        timeout: REQUEST_TIMEOUT_MS,
-        compression: bytesOf(round) < COMPRESS_BYTES_MIN ? types.None : types.ZSTD,
-        topicMessages: byTopic(round),
-      });
+      const metadata = await withDeadline(clock, ROUND_DEADLINE_MS, 'Kafka did not take the records', sendTo(round));
       settle(round, metadata);
       return null;
     } catch (error) {

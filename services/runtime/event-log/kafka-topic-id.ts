@@ -1,7 +1,11 @@
 import type { Assigner, Broker, Cluster, Kafka } from 'kafkajs';
 import { TransportError } from '../errors.ts';
-import { kafkaErrorType, toTransportError } from './kafka-errors.ts';
+import type { Clock } from '../ports.ts';
+import { withDeadline } from './kafka-deadline.ts';
+import { toTransportError } from './kafka-errors.ts';
 
+const READ_DEADLINE_MS = 15_000;
+const DISCONNECT_MS = 1_000;
 const METADATA_API = 3;
 /** The first Metadata version with topic ids (KIP-516, Kafka 2.8); kafkajs 2.2.4 itself speaks up to version 6. */
 const METADATA_VERSION = 10;
@@ -137,7 +141,7 @@ export interface TopicIds {
  * Topic ids straight from the brokers: made by Kafka when a topic is created, never used twice, gone with the topic.
  * kafkajs hands its connection pool only to assigners, so a consumer that never joins lends us one.
  */
-export const createTopicIds = (client: Kafka): TopicIds => {
+export const createTopicIds = (client: Kafka, clock: Clock): TopicIds => {
   let opened: Promise<Cluster> | undefined;
   const open = async (): Promise<Cluster> => {
     let cluster: Cluster | undefined;
@@ -159,15 +163,18 @@ export const createTopicIds = (client: Kafka): TopicIds => {
   const discard = async (): Promise<void> => {
     const old = opened;
     opened = undefined;
-    await old?.then((cluster) => cluster.disconnect()).catch(() => {});
+    const gone = old?.then((cluster) => cluster.disconnect()) ?? Promise.resolve();
+    await withDeadline(clock, DISCONNECT_MS, 'disconnect', gone).catch(() => {});
   };
   return {
     read: async (topic) => {
       opened ??= open();
       try {
-        return await askBroker(await (await opened).findControllerBroker(), topic);
+        const asked = opened.then(async (cluster) => askBroker(await cluster.findControllerBroker(), topic));
+        return await withDeadline(clock, READ_DEADLINE_MS, 'topic id', asked);
       } catch (error) {
-        if (!(error instanceof TransportError) || kafkaErrorType(error)) await discard();
+        // A deleted topic spoils nothing here, but a broken connection does.
+        await discard();
         throw toTransportError(error, `cannot read the id of topic ${topic}`);
       }
     },

@@ -26,7 +26,7 @@ const ensure = async (admin: KafkaAdmin, settings: KafkaSettings, specs: readonl
 export const createKafkaEventLog = (settings: KafkaSettings, deps: KafkaDeps): EventLog => {
   const client = createKafkaClient(settings, deps.logger);
   const admin = createKafkaAdmin(client, deps.clock);
-  const topicIds = createTopicIds(client);
+  const topicIds = createTopicIds(client, deps.clock);
   const limits = new Map<string, number>();
   const limitOf = (topic: string): number => limits.get(topic) ?? TOPIC_RECORD_BYTES_MAX;
   const appender = createAppender(client, admin, deps.clock, limitOf);
