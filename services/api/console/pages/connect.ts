@@ -54,8 +54,15 @@ exporter = { otlp-http = { endpoint = "${HTTP}/v1/logs", protocol = "binary" } }
   {
     title: 'Gemini CLI',
     detail: 'In ~/.gemini/settings.json.',
-    code: `{ "telemetry": { "enabled": true, "target": "local", "otlpProtocol": "grpc",
-  "otlpEndpoint": "${GRPC}", "logPrompts": false } }`,
+    code: `{
+  "telemetry": {
+    "enabled": true,
+    "target": "local",
+    "otlpEndpoint": "${GRPC}",
+    "otlpProtocol": "grpc",
+    "logPrompts": false
+  }
+}`,
   },
   {
     title: 'What stands beside the agent',

@@ -40,7 +40,7 @@ const itemRows = (frame: Frame, item: TreeItem<StepRow>): readonly Html[] => {
   if (item.kind === 'step') return nodeRows(frame, item.node);
   const isOpen = frame.chosen !== undefined && item.nodes.some((node) => holds(node, frame.chosen ?? ''));
   return [
-    html`<details class="folded d${Math.min(item.depth, 24)}"${isOpen && html` open`}><summary>${plural(item.count, 'plumbing step')} <span class="quiet">${namesOf(item.nodes)}</span></summary>${item.nodes.map((node) => nodeRows(frame, node))}</details>`,
+    html`<details class="folded d${Math.min(item.depth, 24)}"${isOpen && html` open`}><summary>${plural(item.count, 'plumbing step')}: <span class="quiet">${namesOf(item.nodes)}</span></summary>${item.nodes.map((node) => nodeRows(frame, node))}</details>`,
   ];
 };
 
