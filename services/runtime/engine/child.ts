@@ -117,7 +117,12 @@ const serve = async (order: ChildOrder): Promise<{ server: Server; spoolDir: str
     { displayName, version, timezone },
     { user: order.user, password: order.password },
   );
-  await listen(server, order);
+  try {
+    await listen(server, order);
+  } catch (cause) {
+    rmSync(spoolDir, { recursive: true, force: true });
+    throw cause;
+  }
   return { server, spoolDir };
 };
 
