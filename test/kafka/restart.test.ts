@@ -73,4 +73,25 @@ describe.skipIf(!canRestart)('a Kafka broker that goes away', () => {
       log.append([{ topic: spec.topic, key: null, value: Buffer.from('after') }]).catch(() => undefined),
     );
   });
+
+  test('a broker that freezes with its connections open is left, and found again when it goes on', async () => {
+    const spec = freshTopic();
+    await log.ensureTopics([spec]);
+    const append = (text: string) => log.append([{ topic: spec.topic, key: null, value: Buffer.from(text) }]);
+    const reader = await read(log, 'g-freeze', [spec.topic]);
+    await append('before');
+    await until('the first record is committed', () => reader.idles.at(-1) === 1);
+    const held = reader.assignments[0];
+    broker.freeze();
+    // Six sessions of silence: the reader gives its hanging client up, and with it the epoch.
+    await until('the epoch is over', () => held?.signal.aborted, 20_000);
+    broker.thaw();
+    const thawedAt = performance.now();
+    await until('a write', () => append('after').catch(() => undefined), 60_000);
+    await until('the record after', () => texts(reader.records).includes('after'), 60_000);
+    console.log(`read again ${Math.round(performance.now() - thawedAt)} ms after the thaw`);
+    await reader.close();
+    expect(texts(reader.records)).toEqual(['before', 'after']);
+    expect(reader.crashes).toEqual([]);
+  });
 });

@@ -23,6 +23,9 @@ export interface KafkaBroker {
   readonly stop: () => Promise<void>;
   /** SIGKILL: nothing is flushed, nobody is told. Data stay. */
   readonly kill: () => Promise<void>;
+  /** SIGSTOP: connections stay open, nothing answers. `thaw` lets it go on. */
+  readonly freeze: () => void;
+  readonly thaw: () => void;
   /** Starts it again on the same ports and data, stopping it first when it runs. Resolves when it answers. */
   readonly restart: () => Promise<void>;
   /** Runs a Java tool of the same jars, such as `org.apache.kafka.tools.ConsoleProducer`; resolves with its output. */
@@ -157,6 +160,7 @@ const runTool = async (path: string, mainClass: string, args: readonly string[],
 interface Process {
   readonly start: () => Promise<void>;
   readonly end: (signal: NodeJS.Signals) => Promise<void>;
+  readonly tell: (signal: NodeJS.Signals) => void;
 }
 
 const createProcess = (path: string, dir: string, port: number): Process => {
@@ -183,14 +187,18 @@ const createProcess = (path: string, dir: string, port: number): Process => {
       await delay(50);
     }
   };
-  return { start, end };
+  return { start, end, tell: (signal) => void child?.kill(signal) };
 };
 
 const given = (brokers: string): KafkaBroker => {
   const refuse = async (): Promise<never> => {
     throw new Error('TACHO_KAFKA_BROKERS is not ours to stop');
   };
-  return { brokers: brokers.split(','), stop: async () => {}, kill: refuse, restart: refuse, tool: refuse };
+  const refuseNow = (): never => {
+    throw new Error('TACHO_KAFKA_BROKERS is not ours to freeze');
+  };
+  const ours = { kill: refuse, restart: refuse, tool: refuse, freeze: refuseNow, thaw: refuseNow };
+  return { brokers: brokers.split(','), stop: async () => {}, ...ours };
 };
 
 /** Starts a broker (about 5 s; the first time the jars are fetched). Throws with the tail of its log when it fails. */
@@ -217,6 +225,8 @@ export const startKafkaBroker = async (options: KafkaBrokerOptions = {}): Promis
       rmSync(dir, { recursive: true, force: true });
     },
     kill: () => broker.end('SIGKILL'),
+    freeze: () => broker.tell('SIGSTOP'),
+    thaw: () => broker.tell('SIGCONT'),
     restart: async () => {
       await broker.end('SIGTERM');
       await broker.start();
