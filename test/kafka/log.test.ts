@@ -187,8 +187,8 @@ describe.skipIf(!kafkaAvailable())('the event log on Kafka', () => {
     await log.ensureTopics([spec]);
     // Distinct noise: nothing for the compressor to win.
     const values = Array.from({ length: 4_096 }, () => crypto.getRandomValues(new Uint8Array(1_024)));
-    const valueOf = (n: number): Uint8Array => values[n % values.length] ?? new Uint8Array(1_024);
-    const value = valueOf(0);
+    const noiseAt = (n: number): Uint8Array => values[n % values.length] ?? new Uint8Array(1_024);
+    const value = noiseAt(0);
     const startedMs = performance.now();
     const count = 40_000;
     const writers = Array.from({ length: 40 }, async (_, writer) => {
@@ -197,7 +197,7 @@ describe.skipIf(!kafkaAvailable())('the event log on Kafka', () => {
           Array.from({ length: 100 }, (_, n) => ({
             topic: spec.topic,
             key: `${writer}-${i}-${n}`,
-            value: valueOf(writer * 1_000 + i * 100 + n),
+            value: noiseAt(writer * 1_000 + i * 100 + n),
           })),
         );
       }
