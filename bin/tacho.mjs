@@ -10,16 +10,19 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 const NODE_MAJOR_MIN = 24;
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const main = join(root, 'services', 'main.ts');
+const args = [main, ...process.argv.slice(2)];
+
+// glibc keeps what large buffers leave behind, one arena a thread: 60 MB here after a burst. It reads these once, at
+// the start of a process, so the process is started again in place; elsewhere they mean nothing.
+const MALLOC = { MALLOC_ARENA_MAX: '2', MALLOC_TRIM_THRESHOLD_: '131072', MALLOC_MMAP_THRESHOLD_: '131072' };
+const env = { ...MALLOC, ...process.env };
 
 /** The Node 24 that npm installed for this platform, or null. */
 const bundledNode = () => {
   try {
     const require = createRequire(join(root, 'package.json'));
-    const binary = join(
-      dirname(require.resolve(`node-${process.platform}-${process.arch}/package.json`)),
-      'bin',
-      'node',
-    );
+    const manifest = require.resolve(`node-${process.platform}-${process.arch}/package.json`);
+    const binary = join(dirname(manifest), 'bin', 'node');
     return existsSync(binary) ? binary : null;
   } catch {
     return null;
@@ -27,6 +30,10 @@ const bundledNode = () => {
 };
 
 if (Number(process.versions.node.split('.')[0]) >= NODE_MAJOR_MIN) {
+  if (process.platform === 'linux' && process.env.MALLOC_ARENA_MAX === undefined && process.execve !== undefined) {
+    process.emitWarning = () => {}; // execve is experimental in Node 24, and says so on every call
+    process.execve(process.execPath, [process.execPath, ...process.execArgv, ...args], env);
+  }
   process.argv[1] = main;
   await import(pathToFileURL(main).href);
 } else {
@@ -38,9 +45,11 @@ if (Number(process.versions.node.split('.')[0]) >= NODE_MAJOR_MIN) {
     );
     process.exit(1);
   }
-  const child = spawn(node, [main, ...process.argv.slice(2)], { stdio: 'inherit' });
+  // The channel ends with this process, however it ends: then the child stops as well.
+  const child = spawn(node, args, {
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+    env: { ...env, TACHO_PARENT: 'wrapper' },
+  });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
-  child.on('exit', (code, signal) =>
-    process.exit(signal === null ? (code ?? 1) : 128 + (signal === 'SIGINT' ? 2 : 15)),
-  );
+  child.on('exit', (code, signal) => process.exit(signal === null ? (code ?? 1) : 1));
 }

@@ -21,6 +21,12 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
   });
 }
 
+// Under an older Node, bin/tacho.mjs stands before this process: when it is killed, this one must not live on.
+if (process.env['TACHO_PARENT'] === 'wrapper') {
+  process.once('disconnect', () => process.exit(1));
+  process.channel?.unref();
+}
+
 /** Reads the config and builds the world of a command. A flag outranks the environment, which outranks the file. */
 const worldOf = (command: Command, overrides: Readonly<Record<string, string>> = {}, level?: string): World => {
   const { config } = command.optsWithGlobals<GlobalOptions>();

@@ -1,4 +1,5 @@
 import { TOPICS } from '../../schemas/topics.ts';
+import { trimHeapAtRest } from '../runtime/heap-trim.ts';
 import type { PipelineReport } from '../runtime/pipeline.ts';
 import type { Service } from '../runtime/ports.ts';
 import { createDeferredStore } from '../runtime/store/deferred.ts';
@@ -58,6 +59,7 @@ export const up = async (world: World, options: UpOptions): Promise<number> => {
     const workers: Service[] = [...streams, ...(options.demo ? [demoOf(world)] : [])];
     await startAll(workers, world.logger, world.clock);
     running.push(...workers);
+    void trimHeapAtRest(world.clock, world.logger, stop);
     sayHello(world, options, opened.url, startedMs);
     await untilStopped(world, options, stop, { log, report, receiver });
     const stopped = streams

@@ -9,8 +9,11 @@ const fromText = (value: unknown): unknown => {
   if (text === 'true' || text === 'false') return text === 'true';
   return /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : value;
 };
-const int = (min: number, max: number) => z.preprocess(fromText, z.number().int().min(min).max(max));
-const bool = () => z.preprocess(fromText, z.boolean());
+const int = (min: number, max: number) => {
+  const error = `a whole number from ${min} to ${max}`;
+  return z.preprocess(fromText, z.number({ error }).int({ error }).min(min, { error }).max(max, { error }));
+};
+const bool = () => z.preprocess(fromText, z.boolean({ error: 'true or false' }));
 const port = () => int(0, 65_535);
 const list = () =>
   z.preprocess(

@@ -70,7 +70,12 @@ const setKey = (tree: Tree, section: string, key: string, value: unknown): void 
 };
 
 /** Variables with our prefix that belong to tests and tools, not to the config. */
-const IGNORED: ReadonlySet<string> = new Set(['TACHO_PEER_COLLECTOR', 'TACHO_CONFIG']);
+const IGNORED: ReadonlySet<string> = new Set([
+  'TACHO_PEER_COLLECTOR',
+  'TACHO_CONFIG',
+  'TACHO_PARENT',
+  'TACHO_TEST_REPORT',
+]);
 
 const pathOf = (name: string): { readonly section: string; readonly key: string } | null => {
   for (const [section, keys] of SECTIONS) {
