@@ -100,8 +100,17 @@ describe('hostile input', () => {
     ['a fraction', 1.5],
     ['an empty text', ''],
     ['a number beyond 2^53', '99999999999999999999'],
+    ['more than a step can use', 1_000_000_000_001],
+    ['the largest whole number', Number.MAX_SAFE_INTEGER],
+    ['a text of fifteen nines', '999999999999999'],
   ])('a token count that is %s is not said', (_name, count) => {
     const [step] = stepsOf(normalize([recordOf(spanRequest([span({ ...LLM, 'gen_ai.usage.input_tokens': count })]))]));
     expect(step?.call?.input_tokens).toBeNull();
+  });
+
+  test.each([Number.MAX_SAFE_INTEGER, 3_000_000_000])('an attempt numbered %d is not said', (attempt) => {
+    const batch = normalize([recordOf(spanRequest([span({ ...LLM, attempt, 'http.request.resend_count': attempt })]))]);
+    expect(rowsOf(batch, 'spans')[0]).toMatchObject({ attempt: null });
+    expect(stepsOf(batch)[0]?.attempt).toBeNull();
   });
 });

@@ -107,13 +107,19 @@ const normalizeRecord = (
   }
 };
 
+/** A step with its record for the folds. */
+interface EncodedStep extends NormalizedStep {
+  readonly encoded: Uint8Array;
+}
+
 /**
- * Conventions are total; should one meet data that it throws on all the same, the record becomes a dead letter with
- * its origin. A crash would meet the same record again at every restart, and nothing behind it would be read.
+ * Conventions and the codec are total; should one meet data that it throws on all the same, the record becomes a dead
+ * letter with its origin. A crash would meet the same record again at every restart, and nothing behind it would be read.
  */
-const normalizeItem = (item: RecordItem): Outcome<NormalizedStep> => {
+const normalizeItem = (item: RecordItem): Outcome<EncodedStep> => {
   try {
-    return ok(item.normalize());
+    const normalized = item.normalize();
+    return ok({ ...normalized, encoded: encodeAgentStep(normalized.step) });
   } catch (cause) {
     return refused('internal_error', `a bug of ours: ${String(cause).slice(0, 200)}`);
   }
@@ -146,11 +152,11 @@ const refuse = (record: LogRecord, refusals: readonly OtlpRefusal[], origin: Rec
   draft.deadRows.push(...deadLetterRows(record, refusals, origin));
 };
 
-const take = (normalized: NormalizedStep, draft: Draft): void => {
-  const { row, content, step, startNano } = normalized;
+const take = (normalized: EncodedStep, draft: Draft): void => {
+  const { row, content, step, startNano, encoded } = normalized;
   draft.spans.push(row);
   for (const part of content) draft.content.push(part);
-  draft.produce.push({ topic: TOPICS.steps, key: `${step.tenant_id}|${step.run_id}`, value: encodeAgentStep(step) });
+  draft.produce.push({ topic: TOPICS.steps, key: `${step.tenant_id}|${step.run_id}`, value: encoded });
   draft.hours.add(hourOf(startNano));
   draft.families.set(step.family, (draft.families.get(step.family) ?? 0) + 1);
 };

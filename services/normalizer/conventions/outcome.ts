@@ -36,8 +36,12 @@ export const readOutcome = (view: SpanView): OutcomeFacts => {
   };
 };
 
+/** More attempts than this are no count of attempts; an Avro int and a UInt32 hold far more. */
+const ATTEMPTS_MAX = 1_000_000;
+
 /** How many attempts led to this result, when the emitter counts re-sends; undefined otherwise. */
 export const readAttempt = (view: SpanView): number | undefined => {
   const resends = asCount(view.attr('http.request.resend_count'));
-  return resends === undefined ? asCount(view.attr('attempt')) : resends + 1;
+  const attempt = resends === undefined ? asCount(view.attr('attempt')) : resends + 1;
+  return attempt !== undefined && attempt <= ATTEMPTS_MAX ? attempt : undefined;
 };

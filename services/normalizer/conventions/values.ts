@@ -9,11 +9,16 @@ export const asText = (value: AnyValue | Json): string | undefined => {
   return undefined;
 };
 
+/**
+ * The largest count believed: a million context windows in one step. Anything up to it passes Avro's longs exactly, and
+ * nine million steps of it still add up in an Int64; a larger one stays an attribute and is told as absent.
+ */
+export const COUNT_MAX = 1_000_000_000_000;
+
 /** A non-negative whole number, also from decimal text (some SDKs send counts as strings); anything else is absent. */
 export const asCount = (value: AnyValue | Json): number | undefined => {
-  if (typeof value === 'number') return Number.isSafeInteger(value) && value >= 0 ? value : undefined;
-  if (typeof value === 'string') return /^\d{1,15}$/.test(value) ? Number(value) : undefined;
-  return undefined;
+  const count = typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value;
+  return typeof count === 'number' && Number.isInteger(count) && count >= 0 && count <= COUNT_MAX ? count : undefined;
 };
 
 /** true or false, also from the texts; undefined otherwise. */
