@@ -146,6 +146,15 @@ describe('names and files', () => {
     expect(wrong).toEqual([]);
   });
 
+  test('the lock file holds every platform of the embedded engine (else: node bin/complete-lock.mjs)', () => {
+    const lock = JSON.parse(textOf('package-lock.json')) as {
+      packages: Record<string, { optionalDependencies?: Record<string, string> }>;
+    };
+    const wanted = Object.keys(lock.packages['node_modules/chdb']?.optionalDependencies ?? {});
+    expect(wanted.length).toBeGreaterThan(0);
+    expect(wanted.filter((name) => lock.packages[`node_modules/${name}`] === undefined)).toEqual([]);
+  });
+
   test('DDL files are numbered without gap', () => {
     const numbers = all
       .filter((path) => /^schemas\/sql\/.*\.sql$/.test(path))
