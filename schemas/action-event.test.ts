@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { actionKey, actionRunKey, parseActionEvent } from './action-event.ts';
+import { ACTION_LONG_MAX, actionKey, actionRunKey, parseActionEvent } from './action-event.ts';
 import { decodeActionEvent, encodeActionEvent, SCHEMA_ID_HEADER } from './action-event-codec.ts';
 import type { Outcome } from './outcome.ts';
 
@@ -30,6 +30,20 @@ describe('an action event', () => {
     expect(parseActionEvent({ ...POSTED, labels: { team: 'payments' } })).toEqual(parseActionEvent(POSTED));
     const other = unwrap(parseActionEvent({ ...POSTED, name: 'other' }));
     expect(other.event_id).not.toBe(unwrap(parseActionEvent(POSTED)).event_id);
+  });
+
+  test.each([
+    ['ts', (value: number) => ({ ...POSTED, ts: value })],
+    ['egress.bytes_out', (value: number) => ({ ...POSTED, egress: { host: 'h', bytes_out: value } })],
+    ['data.rows', (value: number) => ({ ...POSTED, data: { namespace: '', name: 'd', rows: value } })],
+  ])('with %s beyond what Avro carries exactly is refused by name, the largest passes unchanged', (path, withValue) => {
+    const largest = unwrap(parseActionEvent(withValue(ACTION_LONG_MAX)));
+    expect(unwrap(decodeActionEvent(encodeActionEvent(largest)))).toEqual(largest);
+    for (const beyond of [ACTION_LONG_MAX + 1, Number.MAX_SAFE_INTEGER])
+      expect(parseActionEvent(withValue(beyond))).toMatchObject({
+        kind: 'refused',
+        detail: expect.stringContaining(path),
+      });
   });
 
   test('cannot claim a vantage or tenant its sender does not have', () => {

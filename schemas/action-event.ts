@@ -8,11 +8,13 @@ import { DEFAULT_TENANT, isTenant } from './tenant.ts';
 export const ACTION_TEXT_MAX = 4096;
 /** Entries of `labels` and `attributes`, each. */
 export const ACTION_ENTRIES_MAX = 256;
+/** Largest whole number whose zigzag form a double holds exactly: what `avro/guard.ts` reads back, and the year 2112 for `ts`. */
+export const ACTION_LONG_MAX = 4_503_599_627_370_495;
 
 const text = () => z.string().max(ACTION_TEXT_MAX);
 const name = () => text().min(1);
 const told = <T extends z.ZodType>(type: T) => type.nullable().default(null);
-const count = () => told(z.int().min(0));
+const count = () => told(z.int().min(0).max(ACTION_LONG_MAX));
 const hex = (digits: number) =>
   z.string().regex(new RegExp(`^[0-9a-f]{${digits}}$`), `${digits} lower-case hex digits`);
 const entries = () =>
@@ -46,7 +48,7 @@ const CONTROL = z.strictObject({ action: name(), target: name() });
 const ACTION_EVENT = z.strictObject({
   tenant_id: z.string().refine(isTenant, 'letters, digits and .@_-, 64 at most'),
   event_id: text(),
-  ts: z.int(),
+  ts: z.int().min(-ACTION_LONG_MAX).max(ACTION_LONG_MAX),
   kind: z.enum(STEP_KINDS),
   name: name(),
   vantage: z.enum(VANTAGES),
