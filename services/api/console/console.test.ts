@@ -130,6 +130,17 @@ describe('the waterfall', () => {
       items.reduce((sum, item) => sum + (item.kind === 'step' ? 1 + count(item.node.children) : item.count), 0);
     expect(count(treeOf(chain))).toBe(2000);
   });
+
+  test('nests no deeper than it draws, so that rendering a long chain does not end the stack', () => {
+    const chain = Array.from({ length: 20_000 }, (_, index) => step(String(index + 1), String(index), 'tool'));
+    const height = (items: readonly TreeItem<TreeStep>[]): number =>
+      items.reduce((most, item) => Math.max(most, item.kind === 'step' ? 1 + height(item.node.children) : 1), 0);
+    const drawn = treeOf(chain);
+    expect(height(drawn)).toBe(25);
+    const deepest = JSON.stringify(shapeOf(drawn));
+    expect(deepest.indexOf('"26"')).toBeLessThan(deepest.indexOf('"27"'));
+    expect(deepest.indexOf('"27"')).toBeLessThan(deepest.indexOf('"19999"'));
+  });
 });
 
 const costRow = (bucket: string, model: string | null, cost: string | null): CostRow => ({

@@ -21,7 +21,10 @@ export type TreeItem<T> =
   | { readonly kind: 'step'; readonly node: TreeNode<T> }
   | { readonly kind: 'folded'; readonly nodes: readonly TreeNode<T>[]; readonly count: number; readonly depth: number };
 
-/** Deeper than this is drawn at this depth, so that a long chain stays on the page. */
+/**
+ * Deeper than this is drawn at this depth, one below the other, so that a long chain stays on the page. It bounds the
+ * recursion over the tree as well: a chain of thousands of spans would end the stack.
+ */
 const DEPTH_MAX = 24;
 
 /**
@@ -88,7 +91,19 @@ const circular = <T extends TreeStep>(
   return cut;
 };
 
+/** Steps with everything below them, parents before children, without nesting. */
+const flattened = <T extends TreeStep>(steps: readonly T[], forest: Forest<T>): readonly T[] => {
+  const flat: T[] = [];
+  const open = [...steps].reverse();
+  for (let step = open.pop(); step !== undefined; step = open.pop()) {
+    flat.push(step);
+    for (const child of [...(forest.children.get(step.step_id) ?? [])].reverse()) open.push(child);
+  }
+  return flat;
+};
+
 const itemsOf = <T extends TreeStep>(steps: readonly T[], depth: number, forest: Forest<T>): readonly TreeItem<T>[] => {
+  const isDeepest = depth >= DEPTH_MAX;
   const items: TreeItem<T>[] = [];
   let plumbing: TreeNode<T>[] = [];
   const flush = (): void => {
@@ -102,11 +117,11 @@ const itemsOf = <T extends TreeStep>(steps: readonly T[], depth: number, forest:
     }
     plumbing = [];
   };
-  for (const step of steps) {
+  for (const step of isDeepest ? flattened(steps, forest) : steps) {
     const node: TreeNode<T> = {
       step,
-      depth: Math.min(depth, DEPTH_MAX),
-      children: itemsOf(forest.children.get(step.step_id) ?? [], depth + 1, forest),
+      depth,
+      children: isDeepest ? [] : itemsOf(forest.children.get(step.step_id) ?? [], depth + 1, forest),
     };
     if (forest.isFolding && isPlumbing(node)) {
       plumbing.push(node);
