@@ -122,10 +122,13 @@ export const untilReady = async (site: Site, tacho: Tacho): Promise<void> => {
 
 /** Rows of a read-only query through the API's SQL route. */
 export const sql = async <T>(site: Site, query: string): Promise<readonly T[]> => {
-  const response = await fetch(`${site.clickhouse}/?database=tacho&default_format=JSONEachRow&output_format_json_quote_64bit_integers=1&output_format_json_quote_decimals=1`, {
-    method: 'POST',
-    body: query,
-  });
+  const response = await fetch(
+    `${site.clickhouse}/?database=tacho&default_format=JSONEachRow&output_format_json_quote_64bit_integers=1&output_format_json_quote_decimals=1`,
+    {
+      method: 'POST',
+      body: query,
+    },
+  );
   const text = await response.text();
   if (!response.ok) throw new Error(text);
   return text
