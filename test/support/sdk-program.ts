@@ -63,14 +63,12 @@ tracer.startActiveSpan('invoke_agent triage', (agent) => {
   tool.recordException(new Error('no such order'));
   tool.setStatus({ code: SpanStatusCode.ERROR, message: 'no such order' });
   tool.end();
-  logs
-    .getLogger('shop', '1.0.0')
-    .emit({
-      eventName: 'shop.order',
-      body: { order: 'A-1001', bytes: 3 },
-      attributes: { n: 1 },
-      context: trace.setSpan(context.active(), agent),
-    });
+  logs.getLogger('shop', '1.0.0').emit({
+    eventName: 'shop.order',
+    body: { order: 'A-1001', bytes: 3 },
+    attributes: { n: 1 },
+    context: trace.setSpan(context.active(), agent),
+  });
   agent.end();
 });
 await sdk.shutdown();
