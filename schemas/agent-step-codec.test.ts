@@ -1,7 +1,24 @@
 import { describe, expect, test } from 'vitest';
-import type { AgentStep } from './agent-step.ts';
+import type { AgentStep, StepCall } from './agent-step.ts';
 import { decodeAgentStep, encodeAgentStep } from './agent-step-codec.ts';
 
+const CALL: StepCall = {
+  role: 'leaf',
+  operation: 'chat',
+  outcome: 'ok',
+  input_tokens: 0,
+  cache_read_tokens: null,
+  cache_write_tokens: 7,
+  cache_write_1h_tokens: null,
+  output_tokens: 12,
+  reasoning_tokens: null,
+  audio_input_tokens: null,
+  audio_output_tokens: null,
+  untold: ['reasoning'],
+  estimated: false,
+  quantities: { images: 1.5 },
+  reported_cost_usd: '0.1',
+};
 const STEP: AgentStep = {
   tenant_id: 'default',
   step_id: 'a'.repeat(32),
@@ -49,23 +66,7 @@ const STEP: AgentStep = {
   response_id: null,
   region: null,
   service_tier: null,
-  call: {
-    role: 'leaf',
-    operation: 'chat',
-    outcome: 'ok',
-    input_tokens: 0,
-    cache_read_tokens: null,
-    cache_write_tokens: 7,
-    cache_write_1h_tokens: null,
-    output_tokens: 12,
-    reasoning_tokens: null,
-    audio_input_tokens: null,
-    audio_output_tokens: null,
-    untold: ['reasoning'],
-    estimated: false,
-    quantities: { images: 1.5 },
-    reported_cost_usd: '0.1',
-  },
+  call: CALL,
   status: 'ok',
   error_type: null,
   error_message: null,
@@ -94,5 +95,32 @@ describe('agent step codec', () => {
     ['a huge length', new Uint8Array([0, 0, 0, 0, 2, 255, 255, 255, 255, 15]), 'malformed_avro'],
   ])('refuses %s', (_name, bytes, reason) => {
     expect(decodeAgentStep(bytes)).toMatchObject({ kind: 'refused', reason });
+  });
+
+  const call = (over: Partial<StepCall>): Partial<AgentStep> => ({ call: { ...CALL, ...over } });
+  test.each<[string, Partial<AgentStep>]>([
+    ['tenant_id', { tenant_id: 'a|b' }],
+    ['tenant_id', { tenant_id: '' }],
+    ['run_id', { run_id: 'a|b' }],
+    ['step_id', { step_id: '' }],
+    ['signal', { signal: 'metric' as 'span' }],
+    ['step_kind', { step_kind: 'constructor' as 'llm' }],
+    ['start_unix_micros', { start_unix_micros: -1 }],
+    ['logged_at_ms', { logged_at_ms: 4_503_599_627_370_495 }],
+    ['log_partition', { log_partition: -1 }],
+    ['log_offset', { log_offset: -5 }],
+    ['log_index', { log_index: -1 }],
+    ['call.role', call({ role: 'root' as 'leaf' })],
+    ['call.input_tokens', call({ input_tokens: -5 })],
+    ['call.output_tokens', call({ output_tokens: 4_503_599_627_370_495 })],
+    ['call.quantities', call({ quantities: { web_searches: 1e308 } })],
+    ['call.quantities', call({ quantities: { images: Number.NaN } })],
+    ['call.reported_cost_usd', call({ reported_cost_usd: '1e300' })],
+  ])('refuses a %s that the schema allows and the books cannot keep', (field, over) => {
+    expect(decodeAgentStep(encodeAgentStep({ ...STEP, ...over }))).toEqual({
+      kind: 'refused',
+      reason: 'malformed_avro',
+      detail: `${field} is not what a step can say`,
+    });
   });
 });

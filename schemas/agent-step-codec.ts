@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import avro from 'avsc';
 import type { AgentStep } from './agent-step.ts';
+import { unsoundField } from './agent-step-check.ts';
 import { type AvroSchema, isAvroSound } from './avro/guard.ts';
 import { type Outcome, ok, refused } from './outcome.ts';
 
@@ -34,7 +35,7 @@ export const encodeAgentStep = (step: AgentStep): Uint8Array => {
   return framed;
 };
 
-/** Reads a record of `agent_steps`; refused as `malformed_avro` when the framing, the id or the bytes are not ours. */
+/** Reads a record of `agent_steps`; refused as `malformed_avro` when the framing, the id, the bytes or a value are not ours. */
 export const decodeAgentStep = (bytes: Uint8Array): Outcome<AgentStep> => {
   if (bytes.length === 0) return refused('empty_record', 'a record without bytes');
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -46,7 +47,9 @@ export const decodeAgentStep = (bytes: Uint8Array): Outcome<AgentStep> => {
   const body = buffer.subarray(HEADER_BYTES);
   if (!isAvroSound(schema().json, body)) return refused('malformed_avro', 'the bytes do not follow agent-step.avsc');
   try {
-    return ok(schema().type.fromBuffer(body) as AgentStep);
+    const step = schema().type.fromBuffer(body) as AgentStep;
+    const unsound = unsoundField(step);
+    return unsound === null ? ok(step) : refused('malformed_avro', `${unsound} is not what a step can say`);
   } catch (error) {
     return refused(
       'malformed_avro',
