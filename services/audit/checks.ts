@@ -1,14 +1,21 @@
 /**
  * What `tacho audit` proves from stored data, each check one query that gives the places where it does not hold.
- * Written so that a running system passes: the manifest is read up to a watermark, and rows younger than that are
- * left to the next audit.
+ * A running system passes: what the manifest told before the watermark is settled, and a finding that a second look no
+ * longer meets was a batch on its way (audit.ts).
  */
 export interface Check {
   readonly name: string;
   /** One sentence: what holds when there are no findings. */
   readonly claim: string;
-  /** SQL giving one row a finding: `place` and `detail`. `{until:DateTime64(3)}` bounds the manifest. */
+  /**
+   * SQL giving one row a finding: `place` and `detail`. `{until:DateTime64(3)}`: manifest rows written later are left
+   * to the next audit. `{since:DateTime64(3)}`: what was logged earlier may have expired from `table`.
+   */
   readonly sql: string;
+  /** The table whose TTL bounds the check. */
+  readonly table: string;
+  /** 'open': rows that may belong to a batch still open; 'progress': says what waits, and is no failure. */
+  readonly kind: 'proof' | 'open' | 'progress';
 }
 
 /** Tables a batch writes, and the service that owns them. */
@@ -23,139 +30,216 @@ const BATCH_TABLES: readonly (readonly [table: string, service: string])[] = [
 
 const PLACE = `concat(service, ' ', topic, '/', toString(partition), ' log ', substring(log_id, 1, 8))`;
 
-const chain: Check = {
-  name: 'chain',
-  claim: 'each batch begins where the one before it ended: no record was skipped or taken twice',
-  sql: `SELECT ${PLACE} AS place, concat('batch [', toString(first), ', ', toString(end), ') follows end ', toString(previous_end)) AS detail
-        FROM (
-          SELECT service, topic, partition, log_id, first, end,
-                 lagInFrame(end, 1, first) OVER (PARTITION BY service, log_id, topic, partition ORDER BY first, end
-                   ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS previous_end
-          FROM batches WHERE logged_at <= {until:DateTime64(3)}
-        ) WHERE first != previous_end ORDER BY place, first LIMIT 100`,
-};
-
-const start: Check = {
-  name: 'start',
-  claim: 'every log was read from its first record',
-  sql: `SELECT ${PLACE} AS place, concat('the first batch begins at ', toString(min(first))) AS detail
-        FROM batches WHERE logged_at <= {until:DateTime64(3)}
-        GROUP BY service, topic, partition, log_id HAVING min(first) > 0 ORDER BY place LIMIT 100`,
-};
-
-const manifestOnce: Check = {
-  name: 'manifest',
-  claim: 'each batch stands in the manifest once',
-  sql: `SELECT any(${PLACE}) AS place, concat('batch ', batch_id, ' stands ', toString(count()), ' times') AS detail
-        FROM batches WHERE logged_at <= {until:DateTime64(3)}
-        GROUP BY batch_id, service HAVING count() > 1 ORDER BY detail LIMIT 100`,
-};
-
-const rowsOf = (table: string, service: string): Check => ({
-  name: `rows:${table}`,
-  claim: `${table} holds exactly the rows the manifest of the ${service} counts, batch by batch`,
-  sql: `SELECT place, concat('manifest ', toString(expected), ', table ', toString(found), ', batch ', batch_id) AS detail
-        FROM (
-          SELECT batch_id, any(${PLACE}) AS place, any(rows['${table}']) AS expected
-          FROM batches WHERE service = '${service}' AND logged_at <= {until:DateTime64(3)} GROUP BY batch_id
-        ) AS manifest
-        LEFT JOIN (SELECT batch_id, count() AS found FROM ${table} GROUP BY batch_id) AS stored USING (batch_id)
-        WHERE expected != found ORDER BY place, batch_id LIMIT 100`,
+const proof = (name: string, table: string, claim: string, sql: string): Check => ({
+  name,
+  claim,
+  sql,
+  table,
+  kind: 'proof',
 });
+
+const chain = proof(
+  'chain',
+  'batches',
+  'each batch begins where the one before it ended: no record was skipped or taken twice',
+  `SELECT ${PLACE} AS place, concat('batch [', toString(first), ', ', toString(end), ') follows end ', toString(previous_end)) AS detail
+   FROM (
+     SELECT service, topic, partition, log_id, first, end,
+            lagInFrame(end, 1, first) OVER (PARTITION BY service, log_id, topic, partition ORDER BY first, end
+              ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS previous_end
+     FROM batches
+   ) WHERE first != previous_end ORDER BY place, first LIMIT 100`,
+);
+
+/** Once the manifest itself is so old that its head expires, the first batches were proven by earlier audits. */
+const start = proof(
+  'start',
+  'batches',
+  'every log was read from its first record',
+  `SELECT ${PLACE} AS place, concat('the first batch begins at ', toString(min(first))) AS detail
+   FROM batches
+   WHERE (SELECT min(logged_at) FROM batches) >= {since:DateTime64(3)}
+   GROUP BY service, topic, partition, log_id HAVING min(first) > 0 ORDER BY place LIMIT 100`,
+);
+
+const manifestOnce = proof(
+  'manifest',
+  'batches',
+  'each batch stands in the manifest once',
+  `SELECT any(${PLACE}) AS place, concat('batch ', batch_id, ' stands ', toString(count()), ' times') AS detail
+   FROM batches GROUP BY batch_id, service HAVING count() > 1 ORDER BY detail LIMIT 100`,
+);
+
+const rowsOf = (table: string, service: string): Check =>
+  proof(
+    `rows:${table}`,
+    table,
+    `${table} holds exactly the rows the manifest of the ${service} counts, batch by batch`,
+    // One pass over both, so that neither side has to fit into memory as a join would need.
+    `SELECT max(whose) AS place, concat('manifest ', toString(sum(expected)), ', table ', toString(sum(found)), ', batch ', batch_id) AS detail
+     FROM (
+       SELECT batch_id, ${PLACE} AS whose, rows['${table}'] AS expected, 0 AS found, 1 AS told FROM batches
+       WHERE service = '${service}' AND written_at <= {until:DateTime64(3)} AND logged_at >= {since:DateTime64(3)}
+       LIMIT 1 BY batch_id
+       UNION ALL
+       SELECT batch_id, '' AS whose, 0 AS expected, 1 AS found, 0 AS told FROM ${table}
+     ) GROUP BY batch_id HAVING sum(told) > 0 AND sum(expected) != sum(found) ORDER BY place, batch_id LIMIT 100`,
+  );
 
 const orphansOf = (table: string, service: string): Check => ({
   name: `orphans:${table}`,
+  table,
+  kind: 'open',
   claim: `no row of ${table} stands outside a batch of the manifest`,
-  sql: `SELECT concat('${table} batch ', batch_id) AS place, concat(toString(count()), ' rows without a manifest row') AS detail
-        FROM ${table} WHERE logged_at <= {until:DateTime64(3)}
-          AND batch_id NOT IN (SELECT batch_id FROM batches WHERE service = '${service}')
-        GROUP BY batch_id ORDER BY place LIMIT 100`,
+  sql: `SELECT batch_id AS place, concat(toString(sum(found)), ' rows of ${table} without a manifest row') AS detail
+        FROM (
+          SELECT batch_id, 1 AS found, 0 AS told FROM ${table} WHERE logged_at >= {since:DateTime64(3)}
+          UNION ALL
+          SELECT batch_id, 0 AS found, 1 AS told FROM batches WHERE service = '${service}'
+        ) GROUP BY batch_id HAVING sum(told) = 0 AND sum(found) > 0 ORDER BY place LIMIT 100`,
 });
 
-const spansOnce: Check = {
-  name: 'spans-once',
-  claim: 'no span or log record is stored twice (twins from unsplit foreign topics are listed in span_duplicates)',
-  sql: `SELECT concat('tenant ', tenant_id, ' step ', step_id) AS place,
-               concat(toString(count()), ' rows, at ', arrayStringConcat(groupArray(concat(log_topic, '/', toString(log_partition), '/', toString(log_offset))), ', ')) AS detail
-        FROM spans WHERE logged_at <= {until:DateTime64(3)}
-        GROUP BY tenant_id, step_id
-        HAVING count() > 1 + (SELECT count() FROM span_duplicates AS d WHERE d.step_id = step_id AND d.tenant_id = tenant_id)
-        ORDER BY place LIMIT 100`,
-};
+/** How far the ledger has folded each partition of the steps, in the present life of that log. */
+const REACH = `SELECT key, argMax(reach, began) AS got, max(began) AS life
+     FROM (SELECT concat(topic, '/', toString(partition)) AS key, log_id, max(end) AS reach, min(logged_at) AS began
+           FROM batches WHERE service = 'ledger' GROUP BY key, log_id) GROUP BY key`;
 
-const stepsOfSpans: Check = {
-  name: 'steps',
-  claim: 'the normalizer emitted one step for every row of spans',
-  sql: `SELECT ${PLACE} AS place, concat('batch ', batch_id, ': ', toString(rows['spans']), ' rows, ', toString(steps), ' steps') AS detail
-        FROM batches WHERE service = 'normalizer' AND logged_at <= {until:DateTime64(3)} AND steps != rows['spans']
-        ORDER BY place LIMIT 100`,
-};
+/** Batches of the normalizer whose steps are not folded yet, or not seen by this audit. A short list. */
+const UNFOLDED = `SELECT b.batch_id FROM (
+     SELECT batch_id, written_at, arrayJoin(produced).1 AS key, arrayJoin(produced).2 AS wanted
+     FROM batches WHERE service = 'normalizer' AND notEmpty(produced)
+   ) AS b LEFT JOIN (${REACH}) AS f ON f.key = b.key
+   WHERE b.written_at > {until:DateTime64(3)} OR (b.wanted > f.got AND b.written_at >= f.life - INTERVAL 1 MINUTE)`;
+
+/** Rows of spans that the ledger has had. */
+const FOLDED_SPANS = `ingested_at <= {until:DateTime64(3)} AND batch_id NOT IN (${UNFOLDED})`;
+
+const spansOnce = proof(
+  'spans-once',
+  'spans',
+  'no span or log record is stored twice (twins from unsplit foreign topics are listed in span_duplicates)',
+  `SELECT concat('tenant ', tenant_id, ' step ', step_id) AS place,
+          concat(toString(sum(stored)), ' rows, ', toString(sum(listed)), ' listed as duplicates') AS detail
+   FROM (
+     SELECT tenant_id, step_id, 1 AS stored, 0 AS listed FROM spans WHERE ${FOLDED_SPANS}
+     UNION ALL
+     SELECT tenant_id, step_id, 0 AS stored, 1 AS listed FROM span_duplicates
+   ) GROUP BY tenant_id, step_id HAVING sum(stored) > 1 + sum(listed) ORDER BY place LIMIT 100`,
+);
+
+const stepsOfSpans = proof(
+  'steps',
+  'batches',
+  'the normalizer emitted one step for every row of spans',
+  `SELECT ${PLACE} AS place, concat('batch ', batch_id, ': ', toString(rows['spans']), ' rows, ', toString(steps), ' steps') AS detail
+   FROM batches WHERE service = 'normalizer' AND steps != rows['spans'] ORDER BY place LIMIT 100`,
+);
 
 const folded: Check = {
   name: 'folded',
+  table: 'batches',
+  kind: 'progress',
   claim: 'every step the normalizer emitted was folded by the ledger',
-  sql: `SELECT place, detail FROM (
-          SELECT concat('ledger ', key) AS place, concat('emitted up to ', toString(max(produced_end)), ', folded up to ', toString(any(folded_end))) AS detail,
-                 max(produced_end) AS wanted, any(folded_end) AS got
-          FROM (SELECT key, value AS produced_end FROM batches ARRAY JOIN mapKeys(produced) AS key, mapValues(produced) AS value
-                WHERE service = 'normalizer' AND logged_at <= {until:DateTime64(3)}
-                  AND log_id = (SELECT argMax(log_id, logged_at) FROM batches WHERE service = 'normalizer')) AS p
-          LEFT JOIN (SELECT concat(topic, '/', toString(partition)) AS key, max(end) AS folded_end FROM batches
-                     WHERE service = 'ledger' GROUP BY key) AS f USING (key)
-          GROUP BY key
-        ) WHERE got < wanted ORDER BY place LIMIT 100`,
+  sql: `SELECT concat('ledger ', p.key) AS place, concat('emitted up to ', toString(max(p.wanted)), ', folded up to ', toString(any(f.got))) AS detail
+        FROM (SELECT arrayJoin(produced).1 AS key, arrayJoin(produced).2 AS wanted, written_at FROM batches
+              WHERE service = 'normalizer' AND notEmpty(produced) AND written_at <= {until:DateTime64(3)}) AS p
+        LEFT JOIN (${REACH}) AS f ON f.key = p.key
+        WHERE p.written_at >= f.life - INTERVAL 1 MINUTE
+        GROUP BY p.key HAVING max(p.wanted) > any(f.got) ORDER BY place LIMIT 100`,
 };
 
-const entriesOnce: Check = {
-  name: 'entries-once',
-  claim: 'no booking has the id of another',
-  sql: `SELECT concat('entry ', entry_id) AS place, concat(toString(count()), ' rows') AS detail FROM ledger_entries
-        WHERE logged_at <= {until:DateTime64(3)} GROUP BY entry_id HAVING count() > 1 ORDER BY place LIMIT 100`,
-};
+/** Runs beyond this many steps are told as summarised (see the ledger's limits), so their count is no proof. */
+const COUNTED_STEPS_MAX = 50_000;
 
-const reversals: Check = {
-  name: 'reversals',
-  claim: 'each reversal turns exactly one booking of the same call, and none is reversed twice',
-  sql: `SELECT concat('reversal of ', reverses_entry_id) AS place,
-               concat(toString(count()), ' reversals, original calls ', toString(any(o.calls)), ', reversed ', toString(sum(r.calls))) AS detail
-        FROM (SELECT * FROM ledger_entries WHERE reverses_entry_id IS NOT NULL AND logged_at <= {until:DateTime64(3)}) AS r
-        LEFT JOIN (SELECT entry_id, call_id, calls, cost_usd FROM ledger_entries) AS o ON o.entry_id = r.reverses_entry_id
-        GROUP BY reverses_entry_id
-        HAVING count() > 1 OR any(o.calls) + sum(r.calls) != 0 OR any(o.call_id) != any(r.call_id)
-        ORDER BY place LIMIT 100`,
-};
+const runSteps = proof(
+  'run-steps',
+  'spans',
+  'each run counts every row of spans once: nothing was lost or doubled between the raw table and the ledger',
+  `SELECT concat('tenant ', tenant_id, ' run ', run_id) AS place,
+          concat('spans hold ', toString(stored), ' steps, the run counts ', toString(counted)) AS detail
+   FROM (
+     SELECT tenant_id, run_id, uniqExactIf(cityHash64(step_id), origin = 1) AS folded, uniqExactIf(cityHash64(step_id), origin < 2) AS stored,
+            maxIf(steps, origin = 2) AS counted, maxIf(is_settled, origin = 2) AS settled
+     FROM (
+       SELECT tenant_id, run_id, step_id, if(${FOLDED_SPANS}, 1, 0) AS origin, 0 AS steps, 0 AS is_settled FROM spans
+       UNION ALL
+       SELECT tenant_id, run_id, '' AS step_id, 2 AS origin, steps,
+              batch_id NOT IN (SELECT batch_id FROM batches WHERE service = 'ledger' AND written_at > {until:DateTime64(3)}) AS is_settled
+       FROM runs FINAL
+     ) GROUP BY tenant_id, run_id
+   )
+   WHERE counted <= ${COUNTED_STEPS_MAX}
+     AND (folded > counted OR (settled AND counted > stored AND (SELECT min(logged_at) FROM batches WHERE service = 'normalizer') >= {since:DateTime64(3)}))
+   ORDER BY place LIMIT 100`,
+);
 
-const netCalls: Check = {
-  name: 'net-calls',
-  claim: 'what is booked for a call, reversals counted, is the call itself or nothing',
-  sql: `SELECT concat('tenant ', tenant_id, ' call ', call_id) AS place, concat('net calls ', toString(sum(calls)), ' in ', toString(count()), ' entries') AS detail
-        FROM ledger_entries WHERE logged_at <= {until:DateTime64(3)} AND entry_kind = 'call'
-        GROUP BY tenant_id, call_id HAVING sum(calls) < 0 OR countIf(calls > 0) - countIf(calls < 0) > 1
-        ORDER BY place LIMIT 100`,
-};
+const entriesOnce = proof(
+  'entries-once',
+  'ledger_entries',
+  'no booking has the id of another',
+  `SELECT concat('entry ', entry_id) AS place, concat(toString(count()), ' rows') AS detail FROM ledger_entries
+   GROUP BY entry_id HAVING count() > 1 ORDER BY place LIMIT 100`,
+);
 
-const callsBooked: Check = {
-  name: 'calls-booked',
-  claim: 'every run with a span that describes a model call has bookings',
-  sql: `SELECT concat('tenant ', tenant_id, ' run ', run_id) AS place, concat(toString(described), ' spans describe calls, booked 0') AS detail
-        FROM (SELECT tenant_id, run_id, count() AS described FROM spans
-              WHERE call_role = 'leaf' AND logged_at <= {until:DateTime64(3)} GROUP BY tenant_id, run_id) AS s
-        LEFT JOIN (SELECT tenant_id, run_id, sum(calls) AS booked FROM ledger_entries GROUP BY tenant_id, run_id) AS l
-          USING (tenant_id, run_id)
-        WHERE booked = 0 ORDER BY place LIMIT 100`,
-};
+const reversals = proof(
+  'reversals',
+  'ledger_entries',
+  'each reversal turns exactly one booking of the same call, and none is reversed twice',
+  `SELECT concat('reversal of ', id) AS place,
+          concat(toString(countIf(isReversal)), ' reversals, original calls ', toString(sumIf(calls, NOT isReversal)), ', reversed ', toString(sumIf(calls, isReversal)),
+                 ', cost left ', toString(sum(ifNull(cost_usd, 0)))) AS detail
+   FROM (
+     SELECT ifNull(reverses_entry_id, '') AS id, 1 AS isReversal, calls, cost_usd, call_id FROM ledger_entries
+     WHERE reverses_entry_id IS NOT NULL AND logged_at >= {since:DateTime64(3)}
+     UNION ALL
+     SELECT entry_id AS id, 0 AS isReversal, calls, cost_usd, call_id FROM ledger_entries
+     WHERE entry_id IN (SELECT ifNull(reverses_entry_id, '') FROM ledger_entries
+                        WHERE reverses_entry_id IS NOT NULL AND logged_at >= {since:DateTime64(3)})
+   ) GROUP BY id
+   HAVING countIf(isReversal) != 1 OR countIf(NOT isReversal) != 1 OR sum(calls) != 0 OR sum(ifNull(cost_usd, 0)) != 0
+      OR uniqExact(call_id) != 1
+   ORDER BY place LIMIT 100`,
+);
 
-const runTotals: Check = {
-  name: 'run-totals',
-  claim: 'the totals in runs equal the sums of the ledger',
-  sql: `SELECT concat('tenant ', tenant_id, ' run ', run_id) AS place,
-               concat('runs says ', toString(run_calls), ' calls, ', toString(run_cost), ' USD; ledger ', toString(booked), ' calls, ', toString(cost)) AS detail
-        FROM (SELECT tenant_id, run_id, calls AS run_calls, ifNull(cost_usd, 0) AS run_cost FROM runs FINAL
-              WHERE logged_at <= {until:DateTime64(3)}) AS r
-        LEFT JOIN (SELECT tenant_id, run_id, sum(calls) AS booked, ifNull(sum(cost_usd), 0) AS cost FROM ledger_entries
-                   GROUP BY tenant_id, run_id) AS l USING (tenant_id, run_id)
-        WHERE run_calls != booked OR run_cost != cost ORDER BY place LIMIT 100`,
-};
+const netCalls = proof(
+  'net-calls',
+  'ledger_entries',
+  'what is booked for a call, reversals counted, is the call itself or nothing',
+  `SELECT concat('tenant ', tenant_id, ' call ', call_id) AS place, concat('net calls ', toString(sum(calls)), ' in ', toString(count()), ' entries') AS detail
+   FROM ledger_entries WHERE entry_kind = 'call' AND logged_at >= {since:DateTime64(3)}
+   GROUP BY tenant_id, call_id HAVING sum(calls) < 0 OR countIf(calls > 0) - countIf(calls < 0) > 1
+   ORDER BY place LIMIT 100`,
+);
+
+const callsBooked = proof(
+  'calls-booked',
+  'spans',
+  'every run with a span that describes a model call has bookings',
+  `SELECT concat('tenant ', tenant_id, ' run ', run_id) AS place, concat(toString(sum(described)), ' spans describe calls, booked 0') AS detail
+   FROM (
+     SELECT tenant_id, run_id, 1 AS described, 0 AS calls FROM spans WHERE call_role = 'leaf' AND ${FOLDED_SPANS}
+     UNION ALL
+     SELECT tenant_id, run_id, 0 AS described, calls FROM ledger_entries
+   ) GROUP BY tenant_id, run_id HAVING sum(described) > 0 AND sum(calls) = 0 ORDER BY place LIMIT 100`,
+);
+
+const runTotals = proof(
+  'run-totals',
+  'ledger_entries',
+  'the totals in runs equal the sums of the ledger',
+  `SELECT concat('tenant ', tenant_id, ' run ', run_id) AS place,
+          concat('runs says ', toString(sum(run_calls)), ' calls, ', toString(sum(run_cost)), ' USD; ledger ', toString(sum(booked)), ' calls, ', toString(sum(cost))) AS detail
+   FROM (
+     SELECT tenant_id, run_id, calls AS run_calls, ifNull(cost_usd, 0) AS run_cost, 0 AS booked, toDecimal128(0, 12) AS cost,
+            batch_id NOT IN (SELECT batch_id FROM batches WHERE service = 'ledger' AND written_at > {until:DateTime64(3)}) AS is_settled
+     FROM runs FINAL WHERE logged_at >= {since:DateTime64(3)}
+     UNION ALL
+     SELECT tenant_id, run_id, 0 AS run_calls, toDecimal128(0, 12) AS run_cost, calls AS booked, ifNull(cost_usd, 0) AS cost, 0 AS is_settled
+     FROM ledger_entries
+   ) GROUP BY tenant_id, run_id
+   HAVING (sum(run_calls) != sum(booked) OR sum(run_cost) != sum(cost)) AND max(is_settled) = 1
+   ORDER BY place LIMIT 100`,
+);
 
 /** In the order a person would ask: the chain, the rows, the ledger. */
 export const CHECKS: readonly Check[] = [
@@ -167,6 +251,7 @@ export const CHECKS: readonly Check[] = [
   spansOnce,
   stepsOfSpans,
   folded,
+  runSteps,
   entriesOnce,
   reversals,
   netCalls,

@@ -1,5 +1,4 @@
 import { audit, type CheckResult } from '../audit/audit.ts';
-import { utcMillis } from '../runtime/stream/time.ts';
 import { openClientStore } from './open-store.ts';
 import type { World } from './world.ts';
 
@@ -10,12 +9,12 @@ const SHOWN_MAX = 5;
 export const runAudit = async (world: World, asJson: boolean): Promise<number> => {
   const opened = await openClientStore(world);
   try {
-    const until = utcMillis(world.clock.nowMs() - opened.settleMs);
-    const report = await audit(opened.store, until, (result) => {
+    const { clock } = world;
+    const report = await audit(opened.store, { clock, settleMs: opened.settleMs }, (result) => {
       if (!asJson) show(world, result);
     });
     if (asJson) {
-      world.print(JSON.stringify({ until, ...report }, null, 2));
+      world.print(JSON.stringify(report, null, 2));
       return report.isClean ? 0 : 1;
     }
     const t = report.totals;
@@ -31,9 +30,11 @@ export const runAudit = async (world: World, asJson: boolean): Promise<number> =
 };
 
 const show = (world: World, result: CheckResult): void => {
-  const mark = result.findings.length === 0 ? 'ok  ' : 'FAIL';
+  const { findings, waiting } = result;
+  const mark = findings.length > 0 ? 'FAIL' : waiting.length > 0 ? 'wait' : 'ok  ';
   world.print(`${mark}  ${result.name.padEnd(24)} ${result.claim}`);
-  for (const finding of result.findings.slice(0, SHOWN_MAX)) world.print(`        ${finding.place}: ${finding.detail}`);
-  const rest = result.findings.length - SHOWN_MAX;
+  const told = [...findings, ...waiting];
+  for (const finding of told.slice(0, SHOWN_MAX)) world.print(`        ${finding.place}: ${finding.detail}`);
+  const rest = told.length - SHOWN_MAX;
   if (rest > 0) world.print(`        … and ${rest} more (--json shows them)`);
 };

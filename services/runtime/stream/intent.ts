@@ -42,6 +42,23 @@ const parseJson = (text: string): unknown => {
 export const batchIdOf = (logId: string, topic: string, partition: number, first: number, end: number): string =>
   createHash('sha256').update(`${logId}/${topic}/${partition}/${first}/${end}`).digest('hex').slice(0, 32);
 
+/** No batch holds more positions than this (a batch is closed far earlier; compacted foreign topics have gaps). */
+const BATCH_POSITIONS_MAX = 50_000;
+
+/** The batch among `batchIds` that begins at `first` of this place, found by trying its possible ends; null: none. */
+export const findBatchEnd = (
+  place: { readonly logId: string; readonly topic: string; readonly partition: number; readonly first: number },
+  batchIds: ReadonlySet<string>,
+  endMax: number = Number.MAX_SAFE_INTEGER,
+): { readonly end: number; readonly batchId: string } | null => {
+  const { logId, topic, partition, first } = place;
+  for (let end = first + 1; batchIds.size > 0 && end <= Math.min(endMax, first + BATCH_POSITIONS_MAX); end += 1) {
+    const batchId = batchIdOf(logId, topic, partition, first, end);
+    if (batchIds.has(batchId)) return { end, batchId };
+  }
+  return null;
+};
+
 /** Deduplication token of one insert of a batch. Without the log id a log made anew would lose rows silently. */
 export const insertToken = (
   batch: {

@@ -1,0 +1,83 @@
+import { TOPICS } from '../../schemas/topics.ts';
+import { createLedgerFold } from '../../services/ledger/fold.ts';
+import { createPriceBook } from '../../services/ledger/prices/registry.ts';
+import { createNormalizerTask } from '../../services/normalizer/service.ts';
+import { systemClock, systemRandom } from '../../services/runtime/clock.ts';
+import { createMemoryEventLog, type MemoryEventLog } from '../../services/runtime/event-log/memory.ts';
+import { createMetrics } from '../../services/runtime/metrics.ts';
+import type { EventLog, OutgoingRecord, Store } from '../../services/runtime/ports.ts';
+import { createFoldTask } from '../../services/runtime/stream/fold-task.ts';
+import { createStreamService, type StreamService } from '../../services/runtime/stream/service.ts';
+import { captures } from './captures.ts';
+import { silentLogger } from './engine.ts';
+import { until } from './tacho.ts';
+
+const PARTITIONS = 2;
+
+/** A memory log with every topic the pipeline needs. */
+export const createPipelineLog = async (): Promise<MemoryEventLog> => {
+  const log = createMemoryEventLog({ clock: systemClock, random: systemRandom });
+  const topics = Object.values(TOPICS).flatMap((topic) => [topic, `${topic}.dlq`]);
+  await log.ensureTopics(
+    topics.map((topic) => ({ topic, partitions: PARTITIONS, retentionMs: 3_600_000, recordBytesMax: 22_000_000 })),
+  );
+  return log;
+};
+
+/** The normalizer and the ledger as `tacho up` wires them, on a given log and store. */
+export const createPipeline = (log: EventLog, store: Store): readonly StreamService[] => {
+  const deps = { log, store, clock: systemClock, logger: silentLogger, metrics: createMetrics() };
+  const source = { tenant: 'demo', tenant_from: 'header', vantage: 'agent' } as const;
+  const normalizer = createNormalizerTask(
+    {
+      sources: [
+        { ...source, topic: TOPICS.spans, signal: 'spans' },
+        { ...source, topic: TOPICS.logs, signal: 'logs' },
+      ],
+      content: 'full',
+      redact: true,
+    },
+    deps,
+  );
+  const ledger = createFoldTask(createLedgerFold(createPriceBook()), [TOPICS.steps], { store });
+  const settings = {
+    batchRecordsMax: 20,
+    batchBytesMax: 8_000_000,
+    lingerMs: 5,
+    idleMs: 50,
+    onCrash: (error: unknown) => {
+      throw error;
+    },
+  };
+  return [normalizer, ledger].map((task) => createStreamService(deps, task, settings));
+};
+
+/** Every recorded request as a log record of its topic. */
+export const capturedRecords = (): readonly OutgoingRecord[] =>
+  captures()
+    .filter(({ signal }) => signal === 'traces' || signal === 'logs')
+    .map(({ name, signal, bytes }) => ({
+      topic: signal === 'traces' ? TOPICS.spans : TOPICS.logs,
+      key: name,
+      value: bytes,
+    }));
+
+/** Resolves when every service has confirmed everything in its topics. */
+export const untilDone = async (log: EventLog, services: readonly StreamService[]): Promise<void> => {
+  const isDone = async (service: StreamService, topics: readonly string[]): Promise<boolean> => {
+    for (const topic of topics)
+      for (const range of await log.ranges(topic)) {
+        const reader = service.report().partitions.find((p) => p.topic === topic && p.partition === range.partition);
+        if (reader === undefined || reader.next_offset < range.end) return false;
+      }
+    return true;
+  };
+  const [normalizer, ledger] = services;
+  if (normalizer === undefined || ledger === undefined) throw new Error('two services make the pipeline');
+  await until(
+    'the pipeline is done',
+    async () =>
+      (await isDone(normalizer, [TOPICS.spans, TOPICS.logs])) && (await isDone(ledger, [TOPICS.steps])) ? true : null,
+    60_000,
+  );
+};
