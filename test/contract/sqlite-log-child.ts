@@ -12,7 +12,17 @@ const TOPIC = 'otlp_spans';
 const [what = '', path = '', name = ''] = process.argv.slice(2);
 const log = await openSqliteEventLog({ path, clock: systemClock, random: systemRandom, logger: quietLogger });
 // Written at once: a line that stands in a buffer when the process is killed would look like a lost acknowledgement.
-const say = (line: string): void => void writeSync(1, `${line}\n`);
+// Standard output is a pipe that does not block: a reader that is behind makes it say EAGAIN, and the rest waits.
+const say = (line: string): void => {
+  const bytes = Buffer.from(`${line}\n`);
+  for (let at = 0; at < bytes.length; ) {
+    try {
+      at += writeSync(1, bytes, at);
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'EAGAIN')) throw error;
+    }
+  }
+};
 
 const appendForEver = async (lane: number): Promise<never> => {
   for (let n = 0; ; n += 1) {
