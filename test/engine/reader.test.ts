@@ -38,6 +38,7 @@ describe('a caller without the password', () => {
     "SELECT name, url, file_name AS `req/s` FROM tacho.kept WHERE name != 'file(1); INSERT INTO x' FORMAT JSON",
     "SELECT URLHierarchy('http://a/b'), domain('http://a/b')",
     'SELECT * FROM numbers(3) AS n, (SELECT 1) AS q',
+    "SELECT name IS DISTINCT FROM 'x', name IS NOT DISTINCT FROM 'x' FROM tacho.kept",
     "SELECT '/* ' AS a, ' */' AS b, '--' AS c, $1 FROM (SELECT 1 AS `$1`)".replace(', $1', ''),
     '(SELECT 1) UNION ALL (SELECT 2)',
   ])('may read: %s', async (sql) => {
@@ -68,6 +69,8 @@ describe('a caller without the password', () => {
     'WITH x AS (SELECT 1) INSERT INTO tacho.kept SELECT 1, 2, 3',
     'EXPLAIN AST INSERT INTO tacho.kept VALUES (1, 2, 3)',
     "SELECT * FROM file('SECRET', 'LineAsString')",
+    "SELECT 1 UNION DISTINCT FROM 'SECRET' SELECT *",
+    "SELECT 1 AS is UNION DISTINCT FROM 'SECRET' SELECT *",
     "SELECT * FROM FILE ( 'SECRET' , 'LineAsString')",
     "SELECT * FROM `file`('SECRET', 'LineAsString')",
     "SELECT * FROM \"file\"('SECRET', 'LineAsString')",

@@ -72,7 +72,21 @@ const FORBIDDEN_PAIRS: ReadonlySet<string> = new Set([
 export const checkReaderSql = (sql: string): void => {
   const tokens = [...sqlTokens(sql)];
   checkShape(sql, tokens);
-  for (const [index, token] of tokens.entries()) checkToken(token, tokens[index - 1], tokens[index + 1]);
+  for (const [index, token] of tokens.entries()) {
+    // `a IS [NOT] DISTINCT FROM 'x'` compares; only there may a text follow FROM.
+    const isComparison =
+      /^is (not )?distinct from$/.test(wordsBefore(tokens, index, 4)) ||
+      /^is distinct from$/.test(wordsBefore(tokens, index, 3));
+    checkToken(token, isComparison ? undefined : tokens[index - 1], tokens[index + 1]);
+  }
+};
+
+/** The `count` words before a token, in lower case; '' where one of them is no word. */
+const wordsBefore = (tokens: readonly SqlToken[], index: number, count: number): string => {
+  const before = tokens.slice(Math.max(0, index - count), index);
+  return before.every((token) => token.kind === 'word')
+    ? before.map((token) => token.text.toLowerCase()).join(' ')
+    : '';
 };
 
 const checkShape = (sql: string, tokens: readonly SqlToken[]): void => {
