@@ -169,6 +169,8 @@ export interface InsertOptions {
   readonly token: string;
   /** Stops retrying when it fires (epoch dead, shutdown): throws TransportError ABORTED. */
   readonly signal?: AbortSignal;
+  /** true: one attempt; a retryable failure is thrown once nothing of it runs any more. The caller looks what landed. */
+  readonly isSingle?: boolean;
 }
 
 /** Query parameters: `{name:Type}` in the SQL, never spliced into it. */

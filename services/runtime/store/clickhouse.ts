@@ -108,6 +108,7 @@ const insert = async (wire: Wire, table: string, rows: readonly Row[], options: 
         if (error.code === 'STORE_REJECTED') metrics.count('store_inserts_total', { table, outcome: 'rejected' });
         throw error;
       }
+      if (options.isSingle === true) throw error;
       wire.logger.warn(
         { err: error, table, tries, token: options.token },
         'insert failed; the same bytes are sent again',

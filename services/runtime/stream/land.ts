@@ -21,7 +21,7 @@ export type Found = 'all' | 'none' | 'some';
  * Guarantee at each line: whatever stands to its left is durable before it starts, so a step is never ahead of its
  * row and a manifest row is never ahead of anything. With `isReplay` each table is verified first: rows of this
  * batch that are there stay, missing ones are inserted, so an insert that landed without being confirmed is counted
- * once (delivery protocol 2.2).
+ * once (delivery protocol 2.2). A retryable failure is thrown at once: come again with `isReplay`.
  */
 export const landBatch = async (
   deps: LandDeps,
@@ -47,21 +47,88 @@ const landTable = async (
   signal: AbortSignal,
 ): Promise<void> => {
   if (table.rows.length === 0) return;
-  const token = insertToken(batch, service, table.table);
-  if (!isReplay) {
-    await deps.store.insert(table.table, table.rows, { token, signal });
-  } else {
-    const missing = await missingRows(deps.store, batch, table, signal);
-    const found: Found = missing.length === 0 ? 'all' : missing.length === table.rows.length ? 'none' : 'some';
-    deps.metrics.count('stream_intents_verified_total', { service, found });
-    deps.logger.info(
-      { service, table: table.table, found, rows: table.rows.length, missing: missing.length },
-      'open intent verified',
-    );
-    if (found === 'none') await deps.store.insert(table.table, table.rows, { token, signal });
-    if (found === 'some') await deps.store.insert(table.table, missing, { token: `${token}/repair`, signal });
-  }
+  if (isReplay) await repairTable(deps, service, batch, table, signal);
+  else await insertPieces(deps, table, table.rows, insertToken(batch, service, table.table), signal);
   deps.metrics.count('stream_rows_total', { service, table: table.table }, table.rows.length);
+};
+
+/** One attempt each: after a failure the caller comes again and looks what landed, for a token alone may lie. */
+const insertPieces = async (
+  deps: LandDeps,
+  table: TableRows,
+  rows: readonly Row[],
+  token: string,
+  signal: AbortSignal,
+): Promise<void> => {
+  const pieces = cut(rows, table.pieces);
+  for (const [index, piece] of pieces.entries()) {
+    const isWhole = pieces.length === 1;
+    await deps.store.insert(table.table, piece, {
+      token: isWhole ? token : `${token}/${index}`,
+      signal,
+      isSingle: true,
+    });
+  }
+};
+
+const cut = (rows: readonly Row[], limit: TableRows['pieces']): readonly (readonly Row[])[] => {
+  if (limit === undefined) return [rows];
+  const pieces: Row[][] = [[]];
+  let bytes = 0;
+  for (const row of rows) {
+    const size = limit.bytesOf(row);
+    if (bytes > 0 && bytes + size > limit.bytesMax) {
+      pieces.push([]);
+      bytes = 0;
+    }
+    pieces.at(-1)?.push(row);
+    bytes += size;
+  }
+  return pieces;
+};
+
+/** A part is seen within this time of its confirmation; an insert of a former owner has come to its end by then. */
+const LOOK_AGAIN_MS = 1_000;
+/** Confirmed so often under new tokens, and gone again: they are older than the table's TTL. */
+const REPAIRS_MAX = 4;
+
+/**
+ * Looks which rows landed and inserts the others until all are there. First under the batch's own token, which a late
+ * insert of a former owner meets; but a server that died in mid-insert may remember a token whose rows are gone, and
+ * then swallows it: what is still missing at the next look goes in under a token of its own.
+ */
+const repairTable = async (
+  deps: LandDeps,
+  service: string,
+  batch: RecordBatch,
+  table: TableRows,
+  signal: AbortSignal,
+): Promise<void> => {
+  const token = insertToken(batch, service, table.table);
+  let missing = await missingRows(deps.store, batch, table, signal);
+  const found: Found = missing.length === 0 ? 'all' : missing.length === table.rows.length ? 'none' : 'some';
+  deps.metrics.count('stream_intents_verified_total', { service, found });
+  deps.logger.info(
+    { service, table: table.table, found, rows: table.rows.length, missing: missing.length },
+    'open intent verified',
+  );
+  for (let round = 0; missing.length > 0; round += 1) {
+    if (round >= REPAIRS_MAX) {
+      deps.logger.error({ service, table: table.table, token, missing: missing.length }, 'confirmed rows do not stay');
+      return;
+    }
+    if (round > 0 || found === 'some') {
+      // Two looks must agree before a second token is used: an insert still at work would be doubled by it.
+      await deps.clock.sleep(LOOK_AGAIN_MS, signal);
+      const again = await missingRows(deps.store, batch, table, signal);
+      const isSame = again.length === missing.length;
+      missing = again;
+      if (!isSame) continue;
+    }
+    const isOwnToken = round === 0 && found === 'none';
+    await insertPieces(deps, table, missing, isOwnToken ? token : `${token}/repair${round}/${missing.length}`, signal);
+    missing = await missingRows(deps.store, batch, table, signal);
+  }
 };
 
 /** Rows of `table` that the store does not hold yet for this batch, told apart by the identity columns. */

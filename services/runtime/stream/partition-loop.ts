@@ -1,8 +1,9 @@
 import { InvariantError, TransportError } from '../errors.ts';
 import type { PartitionReport } from '../pipeline.ts';
 import type { Assignment, LogRecord, PartitionConsumer, PolledBatch } from '../ports.ts';
-import { batchIdOf, type Intent, intentMetadata, readCommit } from './intent.ts';
+import { batchIdOf, type Intent, intentMetadata } from './intent.ts';
 import { type LandDeps, landBatch } from './land.ts';
+import { findStart, type Start } from './start.ts';
 import type { BatchOutput, BatchProcessor, RecordBatch, StreamTask } from './types.ts';
 
 /** A partition in the hands of a service, with what it reports of itself. */
@@ -24,7 +25,7 @@ export const createPartitionLoop = async (
   task: StreamTask,
   assignment: Assignment,
 ): Promise<PartitionLoop> => {
-  const start = await startOf(deps, task, assignment);
+  const start = await findStart(deps, task.service, assignment);
   if (start.gap !== null) deps.logger.error({ ...place(task, assignment), ...start }, start.gap);
   // The manifest is ahead of the group (a batch was confirmed, its acknowledgement was not): tell the group, so that
   // lag reads right. With an open intent the group's offset must stay where it is.
@@ -34,13 +35,6 @@ export const createPartitionLoop = async (
   return new Loop(deps, task, assignment, start);
 };
 
-interface Start {
-  readonly offset: number;
-  readonly intent: Intent | null;
-  /** Why the partition cannot be read; it stays stopped until a person looks. */
-  readonly gap: string | null;
-}
-
 const place = (task: StreamTask, assignment: Assignment) => ({
   service: task.service,
   topic: assignment.topic,
@@ -48,37 +42,24 @@ const place = (task: StreamTask, assignment: Assignment) => ({
   epoch: assignment.epoch,
 });
 
-/**
- * Where to go on: at the open intent if there is one that the manifest does not hold, else behind the manifest. The
- * manifest outranks the group's offset, so a lost, expired or overwritten offset neither loses nor doubles.
- */
-const startOf = async (deps: LandDeps, task: StreamTask, assignment: Assignment): Promise<Start> => {
-  const { logId, logStart, logEnd, topic, partition } = assignment;
-  const [row] = await deps.store.query<{ readonly batches: string; readonly end: string }>(
-    `SELECT count() AS batches, max(end) AS end FROM batches
-     WHERE service = {service:String} AND log_id = {log_id:String} AND topic = {topic:String} AND partition = {partition:UInt32}`,
-    { service: task.service, log_id: logId, topic, partition },
-    assignment.signal,
-  );
-  const manifestEnd = row === undefined || row.batches === '0' ? null : Number(row.end);
-  const { offset, intent } = readCommit(assignment.committed, logId);
-  const isOpen = intent !== null && intent.end > (manifestEnd ?? 0);
-  // Without manifest and offset the log was never read: everything still in it is new.
-  const next = isOpen ? intent.first : Math.max(offset ?? 0, manifestEnd ?? 0);
-  const wasRead = manifestEnd !== null || offset !== null;
-  if (wasRead && next < logStart)
-    return {
-      offset: logStart,
-      intent: null,
-      gap: `retention removed ${logStart - next} records before they were read`,
-    };
-  if (next > logEnd)
-    return {
-      offset: logEnd,
-      intent: null,
-      gap: `the log ends at ${logEnd}, before the ${next} already read: it was made anew`,
-    };
-  return { offset: Math.max(next, logStart), intent: isOpen ? intent : null, gap: null };
+const DAY_MS = 86_400_000;
+/** Tables are partitioned by day, and ClickHouse refuses an insert into more than 100 partitions (code 252). */
+const BATCH_DAYS_MAX = 60;
+
+/** A sparse topic of another producer may hold months in a few records: such a batch is closed earlier. */
+const splitByDays = (records: readonly LogRecord[]): readonly (readonly LogRecord[])[] => {
+  const parts: LogRecord[][] = [];
+  let days = new Set<number>();
+  for (const record of records) {
+    const day = Math.floor(record.timestampMs / DAY_MS);
+    if (parts.length === 0 || (!days.has(day) && days.size >= BATCH_DAYS_MAX)) {
+      parts.push([]);
+      days = new Set();
+    }
+    days.add(day);
+    parts.at(-1)?.push(record);
+  }
+  return parts;
 };
 
 class Loop implements PartitionLoop {
@@ -146,7 +127,7 @@ class Loop implements PartitionLoop {
 
   async #take(records: readonly LogRecord[]): Promise<void> {
     if (this.#replay === null) {
-      await this.#confirm(this.#next, records, false);
+      for (const part of splitByDays(records)) await this.#confirm(this.#next, part, false);
       return;
     }
     // An open intent is replayed with its own boundaries, however the log now hands the records over.
@@ -158,7 +139,7 @@ class Loop implements PartitionLoop {
     this.#held = [];
     await this.#confirm(first, replayed, true, end);
     this.#replay = null;
-    if (rest.length > 0) await this.#confirm(end, rest, false);
+    for (const part of splitByDays(rest)) await this.#confirm(this.#next, part, false);
   }
 
   async #confirm(first: number, records: readonly LogRecord[], isReplay: boolean, intentEnd?: number): Promise<void> {
@@ -179,7 +160,12 @@ class Loop implements PartitionLoop {
     // The intent. Refused (FENCED) means: nothing of this batch was inserted by us, its next owner reads it again.
     await this.#assignment.commit(first, intentMetadata(end, logId));
     const output = await this.#whileAlive(() => this.#processor.build(batch, signal));
-    await this.#whileAlive(() => landBatch(this.#deps, this.#task.service, batch, output, isReplay, signal));
+    let isFirstTry = !isReplay;
+    await this.#whileAlive(async () => {
+      const isVerified = !isFirstTry;
+      isFirstTry = false;
+      await landBatch(this.#deps, this.#task.service, batch, output, isVerified, signal);
+    });
     this.#processor.landed(batch, output);
     this.#next = end;
     this.#committed = null;
@@ -188,7 +174,7 @@ class Loop implements PartitionLoop {
 
   /**
    * Runs until it succeeds: infrastructure that says "later" is waited for, with the log as the buffer. Running
-   * `landBatch` again is safe: every insert repeats its token, every append is recognised as a duplicate.
+   * `landBatch` again is safe: it looks what landed, and every append is recognised as a duplicate.
    */
   async #whileAlive<T>(effect: () => Promise<T>): Promise<T> {
     const { signal } = this.#assignment;

@@ -1,5 +1,5 @@
 import { groupOf } from '../../../schemas/topics.ts';
-import { InvariantError } from '../errors.ts';
+import { InvariantError, TransportError } from '../errors.ts';
 import type { ServiceReport } from '../pipeline.ts';
 import type { Consumer, Health, Service } from '../ports.ts';
 import type { LandDeps } from './land.ts';
@@ -25,6 +25,8 @@ export interface StreamService extends Service {
 /** Runs a task over every partition its consumer group gives this process. */
 export const createStreamService = (deps: LandDeps, task: StreamTask, settings: StreamSettings): StreamService => {
   const loops = new Map<string, PartitionLoop>();
+  /** Partitions whose start failed and is tried again, with the reason. */
+  const waiting = new Map<string, string>();
   let consumer: Consumer | null = null;
   let hasStarted = false;
 
@@ -32,6 +34,9 @@ export const createStreamService = (deps: LandDeps, task: StreamTask, settings: 
     if (!hasStarted) return { state: 'starting', detail: 'not yet started' };
     const stopped = [...loops.values()].map((loop) => loop.report()).filter((report) => report.is_stopped);
     deps.metrics.gauge('stream_partitions_stopped', stopped.length, { service: task.service });
+    const [unready] = waiting;
+    if (stopped.length === 0 && unready !== undefined)
+      return { state: 'degraded', detail: `${unready[0]} cannot begin yet: ${unready[1]}` };
     if (stopped.length === 0) return { state: 'ok', detail: '' };
     const names = stopped.map((report) => `${report.topic}/${report.partition}`).join(', ');
     return { state: 'degraded', detail: `stopped by a permanent error: ${names}` };
@@ -49,7 +54,14 @@ export const createStreamService = (deps: LandDeps, task: StreamTask, settings: 
         idleMs: settings.idleMs,
         assigned: async (assignment) => {
           const key = `${assignment.topic}/${assignment.partition}`;
-          const loop = await createPartitionLoop(deps, task, assignment);
+          assignment.signal.addEventListener('abort', () => waiting.delete(key));
+          const loop = await createPartitionLoop(deps, task, assignment).catch((error: unknown) => {
+            if (!assignment.signal.aborted) waiting.set(key, String(error));
+            throw error;
+          });
+          waiting.delete(key);
+          // The partition moved on while its state was read: it must not stay in the report.
+          if (assignment.signal.aborted) throw new TransportError('FENCED', 'the epoch is over', { retryable: false });
           loops.set(key, loop);
           assignment.signal.addEventListener('abort', () => {
             if (loops.get(key) === loop) loops.delete(key);

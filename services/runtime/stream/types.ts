@@ -18,6 +18,8 @@ export interface TableRows {
   readonly identity: readonly string[];
   /** Every row carries `batch_id` and `logged_at`. */
   readonly rows: readonly Row[];
+  /** Given where rows can be so large that one insert of all would be refused: it is cut at `bytesMax`. */
+  readonly pieces?: { readonly bytesMax: number; readonly bytesOf: (row: Row) => number };
 }
 
 /** What the manifest counts. `records` = every record of the batch; the rest says what became of their content. */

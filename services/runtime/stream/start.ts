@@ -1,0 +1,127 @@
+import type { Assignment, Logger, Store } from '../ports.ts';
+import { findBatchEnd, type Intent, readCommit } from './intent.ts';
+
+/** Where a partition goes on. */
+export interface Start {
+  readonly offset: number;
+  readonly intent: Intent | null;
+  /** Why the partition cannot be read; it stays stopped until a person looks. */
+  readonly gap: string | null;
+}
+
+interface Manifest {
+  readonly end: number | null;
+  readonly lastLoggedAt: string;
+}
+
+/**
+ * Where to go on: behind the manifest of this life of the log, with the batch that is open there. The manifest outranks
+ * the group: an offset that was lost, expired, overwritten, or that belongs to another life of the log or another store
+ * neither loses nor doubles a record. Throws TransportError.
+ */
+export const findStart = async (
+  deps: { readonly store: Store; readonly logger: Logger },
+  service: string,
+  assignment: Assignment,
+): Promise<Start> => {
+  const { logStart, logEnd } = assignment;
+  const manifest = await readManifest(deps.store, service, assignment);
+  const commit = readCommit(assignment.committed, assignment.logId);
+  const gone = goneStart(assignment, manifest.end, commit.intent === null ? commit.offset : null, commit.offset);
+  if (gone !== null) return gone;
+  const next = manifest.end ?? logStart;
+  const intent = await openIntent(deps, assignment, next, manifest, commit);
+  const reached = Math.max(next, intent?.end ?? 0);
+  if (reached <= logEnd) return { offset: next, intent, gap: null };
+  return {
+    offset: Math.min(next, logEnd),
+    intent: null,
+    gap: `the log ends at ${logEnd}, before the ${reached} already read: it was cut or made anew`,
+  };
+};
+
+/** What to do when retention removed records that were not read; null when it did not. */
+const goneStart = (
+  { logStart, logEnd }: Assignment,
+  manifestEnd: number | null,
+  plainOffset: number | null,
+  offset: number | null,
+): Start | null => {
+  // Before the first batch only the group tells that it was there; an offset beyond the start is of another life.
+  const read = manifestEnd ?? (offset !== null && offset <= logStart ? offset : logStart);
+  if (read >= logStart) return null;
+  // A person who has seen the gap moves the group's offset behind it; nothing of ours does so.
+  const isAccepted = manifestEnd !== null && plainOffset !== null && plainOffset >= logStart && plainOffset <= logEnd;
+  if (isAccepted) return { offset: plainOffset, intent: null, gap: null };
+  return {
+    offset: logStart,
+    intent: null,
+    gap: `retention removed ${logStart - read} records before they were read`,
+  };
+};
+
+/** The batch that is open at `next`: as the group tells it, or found again by its rows when the group cannot know. */
+const openIntent = async (
+  deps: { readonly store: Store; readonly logger: Logger },
+  assignment: Assignment,
+  next: number,
+  manifest: Manifest,
+  { offset, intent }: ReturnType<typeof readCommit>,
+): Promise<Intent | null> => {
+  if (intent?.first === next) return intent;
+  // Confirmed and acknowledged, or confirmed with the acknowledgement still to come: nothing can be open.
+  const isClean = manifest.end !== null && (intent === null ? offset : intent.end) === manifest.end;
+  if (isClean || next >= assignment.logEnd) return null;
+  if (offset !== null) deps.logger.warn({ offset, next }, 'the manifest outranks the offset of the group');
+  return searchOpen(deps, assignment, next, manifest);
+};
+
+const readManifest = async (store: Store, service: string, assignment: Assignment): Promise<Manifest> => {
+  const { logId, topic, partition, signal } = assignment;
+  const [row] = await store.query<{ readonly batches: string; readonly end: string; readonly last: string }>(
+    `SELECT count() AS batches, max(end) AS end, toString(max(logged_at)) AS last FROM batches
+     WHERE service = {service:String} AND log_id = {log_id:String} AND topic = {topic:String} AND partition = {partition:UInt32}`,
+    { service, log_id: logId, topic, partition },
+    signal,
+  );
+  const isEmpty = row === undefined || row.batches === '0';
+  return { end: isEmpty ? null : Number(row.end), lastLoggedAt: isEmpty ? '1970-01-02 00:00:00.000' : row.last };
+};
+
+/** Batch ids of rows outside the manifest that one query gives; only batches in flight are outside. */
+const OUTSIDE_MAX = 10_000;
+
+/**
+ * The group's offset is gone, and with it perhaps an open intent: rows of its batch may stand in the tables without a
+ * manifest row, and other boundaries would make them twice. They carry the batch id, a hash of the boundaries, by which
+ * the intent is found again.
+ */
+const searchOpen = async (
+  deps: { readonly store: Store; readonly logger: Logger },
+  assignment: Assignment,
+  first: number,
+  manifest: Manifest,
+): Promise<Intent | null> => {
+  const { logId, topic, partition, logEnd, signal } = assignment;
+  const tables = await deps.store.query<{ readonly table: string }>(
+    `SELECT table FROM system.columns WHERE database = currentDatabase() AND table != 'batches'
+     GROUP BY table HAVING countIf(name = 'batch_id') > 0 AND countIf(name = 'logged_at') > 0`,
+    {},
+    signal,
+  );
+  const outside = new Set<string>();
+  for (const { table } of tables) {
+    // A day of room: foreign topics may carry times of their producers.
+    const rows = await deps.store.query<{ readonly batch_id: string }>(
+      `SELECT DISTINCT batch_id FROM ${table} WHERE logged_at >= {since:DateTime64(3)} - INTERVAL 1 DAY AND batch_id NOT IN (
+         SELECT batch_id FROM batches WHERE logged_at >= {since:DateTime64(3)} - INTERVAL 1 DAY) LIMIT ${OUTSIDE_MAX}`,
+      { since: manifest.lastLoggedAt },
+      signal,
+    );
+    for (const row of rows) outside.add(row.batch_id);
+  }
+  const found = findBatchEnd({ logId, topic, partition, first }, outside, logEnd);
+  if (found === null) return null;
+  deps.logger.warn({ topic, partition, first, end: found.end }, 'an open batch was found again by its rows');
+  return { first, end: found.end, logId };
+};
