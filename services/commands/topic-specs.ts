@@ -4,6 +4,8 @@ import type { TopicSpec } from '../runtime/ports.ts';
 
 /** Partitions of the embedded log: two show every effect of partitioning, more would cost memory for nothing. */
 const EMBEDDED_PARTITIONS = 2;
+/** A dead letter is its record and some headers more: the largest record must still find room. */
+const DEAD_LETTER_HEADER_BYTES_MAX = 64 * 1024;
 const HOUR_MS = 3_600_000;
 
 /** Every topic this system needs, with its partitions and retention. Sources of other producers are theirs to create. */
@@ -17,5 +19,11 @@ export const topicSpecs = (config: Config): readonly TopicSpec[] => {
     retentionMs,
     recordBytesMax: TOPIC_RECORD_BYTES_MAX,
   });
-  return [...names.map((name) => spec(name, partitions)), ...names.map((name) => spec(dlqOf(name), 1))];
+  // Also of foreign topics: a refused record waits for its dead letter, and the partition with it.
+  const read = new Set([...names, ...config.kafka.sources.map((source) => source.topic)]);
+  const deadLetters = [...read].map((name) => ({
+    ...spec(dlqOf(name), 1),
+    recordBytesMax: TOPIC_RECORD_BYTES_MAX + DEAD_LETTER_HEADER_BYTES_MAX,
+  }));
+  return [...names.map((name) => spec(name, partitions)), ...deadLetters];
 };

@@ -1,6 +1,7 @@
 import type { Outcome } from '../../../schemas/outcome.ts';
 import { dlqOf } from '../../../schemas/topics.ts';
 import type { LogRecord, OutgoingRecord, Row, Store } from '../ports.ts';
+import { readStates } from './run-states.ts';
 import { utcMillis } from './time.ts';
 import type { BatchOutput, BatchProcessor, RecordBatch, StreamTask, TableRows } from './types.ts';
 
@@ -33,8 +34,8 @@ export interface Fold<Input, State> {
 
 /** Keys kept in memory per partition; beyond it the oldest touched are read from `run_state` again. */
 const CACHED_KEYS_MAX = 5_000;
-/** Keys asked for in one query: keeps the parameter well under the server's limit of query size. */
-const LOAD_KEYS_MAX = 500;
+/** A state of a long run has megabytes; an insert of more than this is cut into several. */
+const INSERT_BYTES_MAX = 16 * 1024 * 1024;
 
 /** Wraps a fold as a stream task: loads state as of `first`, steps, and hands state as of `end` to the loop. */
 export const createFoldTask = <Input, State>(
@@ -135,24 +136,8 @@ const loadStates = async <Input, State>(
     if (cached === undefined) missing.push(key);
     else states.set(key, cached);
   }
-  for (let at = 0; at < missing.length; at += LOAD_KEYS_MAX) {
-    const rows = await store.query<{ readonly run_key: string; readonly state: string }>(
-      `SELECT run_key, argMax(state, as_of) AS state FROM run_state
-       WHERE service = {service:String} AND log_id = {log_id:String} AND topic = {topic:String}
-         AND partition = {partition:UInt32} AND as_of <= {first:UInt64} AND run_key IN {keys:Array(String)}
-       GROUP BY run_key`,
-      {
-        service: fold.service,
-        log_id: place.logId,
-        topic: place.topic,
-        partition: place.partition,
-        first: batch.first,
-        keys: missing.slice(at, at + LOAD_KEYS_MAX),
-      },
-      signal,
-    );
-    for (const row of rows) states.set(row.run_key, fold.parse(row.state));
-  }
+  const stored = readStates(store, { service: fold.service, ...place, first: batch.first }, missing, signal);
+  for await (const [key, text] of stored) states.set(key, fold.parse(text));
   return states;
 };
 
@@ -192,12 +177,20 @@ const stepAll = <Input, State>(
   }
   const tables: TableRows[] = [...merged].map(([table, { identity, rows }]) => ({ table, identity, rows }));
   // State after the outputs it accounts for: a state row without its outputs would swallow them at replay.
-  tables.push({ table: 'run_state', identity: ['run_key'], rows: stateRows });
+  tables.push({
+    table: 'run_state',
+    identity: ['run_key'],
+    rows: stateRows,
+    pieces: { bytesMax: INSERT_BYTES_MAX, bytesOf: (row) => String(row['state']).length },
+  });
   const counts = { duplicates: 0, filtered: 0, empty: 0, hours: [...hours].sort((a, b) => a - b) };
   return { output: { tables, produce: [], deadLetters, counts }, next };
 };
 
-/** Milliseconds of the log, refined by the offset: two batches of one partition never share a version. */
-const VERSION_STEPS = 1_000_000n;
+/**
+ * Seconds of the log, refined by the offset: grows from batch to batch of a partition, and over lives of its log. The
+ * offset gets so many bits that it does not start over within one second; both together fit a UInt64 until 2106.
+ */
+const VERSION_STEPS = 2n ** 32n;
 const versionOf = (loggedAtMs: number, end: number): bigint =>
-  BigInt(loggedAtMs) * VERSION_STEPS + (BigInt(end) % VERSION_STEPS);
+  BigInt(Math.floor(loggedAtMs / 1000)) * VERSION_STEPS + (BigInt(end) % VERSION_STEPS);
