@@ -1,6 +1,6 @@
-import { DEFAULT_RETENTION_DAYS, renderDdl } from '../runtime/store/ddl.ts';
+import { renderDdl } from '../runtime/store/ddl.ts';
 import { readMigrations } from '../runtime/store/migrate.ts';
-import { openClientStore } from './open-store.ts';
+import { openClientStore, retentionDays } from './open-store.ts';
 import type { World } from './world.ts';
 
 /** Applies the schema, or prints it with what this config says. Resolves to the exit code. */
@@ -29,7 +29,7 @@ const print = (world: World): void => {
       renderDdl(migration.sql, {
         database: clickhouse.database,
         replication: clickhouse.cluster !== '',
-        retentionDays: DEFAULT_RETENTION_DAYS,
+        retentionDays: retentionDays(world.config),
         ...(clickhouse.cluster === '' ? {} : { cluster: clickhouse.cluster }),
       }),
     );

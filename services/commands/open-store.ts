@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs';
+import type { Config } from '../runtime/config-schema.ts';
 import { findRunningEngine } from '../runtime/engine/engine-file.ts';
 import { startEmbeddedEngine } from '../runtime/engine/spawn.ts';
 import { createSupervisedEngine } from '../runtime/engine/supervise.ts';
 import type { Store } from '../runtime/ports.ts';
 import { askClickHouse, type RawAnswer } from '../runtime/store/ask.ts';
 import { createClickHouseStore } from '../runtime/store/clickhouse.ts';
+import type { RetentionDays } from '../runtime/store/ddl.ts';
 import { type Migrated, migrate } from '../runtime/store/migrate.ts';
 import type { World } from './world.ts';
 
@@ -123,17 +125,20 @@ const opened = async (
 };
 
 const migrateStore = async (world: World, store: Store): Promise<Migrated> => {
-  const { clickhouse, retention } = world.config;
+  const { clickhouse } = world.config;
   return migrate(store, {
     ...world,
     database: clickhouse.database,
     ...(clickhouse.cluster === '' ? {} : { cluster: clickhouse.cluster }),
     fsyncInserts: clickhouse.url === '',
-    retentionDays: {
-      spans: retention.spans_days,
-      content: retention.content_days,
-      ledger: retention.ledger_days,
-      state: retention.state_days,
-    },
+    retentionDays: retentionDays(world.config),
   });
 };
+
+/** Days until whole parts are dropped, by table family, as the config has them. */
+export const retentionDays = ({ retention }: Config): RetentionDays => ({
+  spans: retention.spans_days,
+  content: retention.content_days,
+  ledger: retention.ledger_days,
+  state: retention.state_days,
+});

@@ -2,6 +2,10 @@ import { createReadStream, existsSync, readdirSync, readFileSync, statSync } fro
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { createGunzip } from 'node:zlib';
+import { countMetrics } from '../../schemas/otlp/count-metrics.ts';
+import { decodeLogs, decodeTraces } from '../../schemas/otlp/decode.ts';
+import type { OtlpRequest } from '../../schemas/otlp/types.ts';
+import type { Outcome } from '../../schemas/outcome.ts';
 import type { OtlpPayload, OtlpSignal } from '../runtime/otlp-sender.ts';
 
 /** A payload with where it came from. `skipped`: a file that holds something else, with the reason. */
@@ -90,7 +94,16 @@ const signalOfJson = (body: Uint8Array): OtlpSignal | null => {
 };
 
 /**
- * Protobuf has no names: all three requests look alike from outside. A span and a log record are told apart by the
- * endpoint alone, so without a `.meta.json` a file name that mentions the signal decides, and traces is the default.
+ * Protobuf has no names, but the three requests differ inside: a span begins with its ids, a log record with a time.
+ * Whichever reads without a refusal is it; a damaged file goes where most files belong, and is answered there.
  */
-const signalOfProtobuf = (_body: Uint8Array): OtlpSignal | null => 'traces';
+const signalOfProtobuf = (body: Uint8Array): OtlpSignal => {
+  const traces = decodeTraces(body, 'protobuf');
+  if (isWhole(traces)) return 'traces';
+  if (isWhole(decodeLogs(body, 'protobuf'))) return 'logs';
+  const points = countMetrics(body, 'protobuf');
+  return points.kind === 'ok' && points.value > 0 ? 'metrics' : 'traces';
+};
+
+const isWhole = (decoded: Outcome<OtlpRequest<unknown>>): boolean =>
+  decoded.kind === 'ok' && decoded.value.items.length > 0 && decoded.value.refusals.length === 0;
