@@ -1,4 +1,5 @@
 import { audit, type CheckResult } from '../audit/audit.ts';
+import { requireStoredData } from './data-folder.ts';
 import { openClientStore } from './open-store.ts';
 import type { World } from './world.ts';
 
@@ -7,6 +8,7 @@ const SHOWN_MAX = 5;
 
 /** Proves the promise from stored data. Resolves to 0, or 1 with the places where it does not hold. */
 export const runAudit = async (world: World, asJson: boolean): Promise<number> => {
+  requireStoredData(world.config);
   const opened = await openClientStore(world);
   try {
     const { clock } = world;

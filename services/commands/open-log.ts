@@ -1,19 +1,19 @@
-import { mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createKafkaEventLog } from '../runtime/event-log/kafka.ts';
 import type { KafkaSettings } from '../runtime/event-log/kafka-settings.ts';
 import { openSqliteEventLog } from '../runtime/event-log/sqlite.ts';
 import type { EventLog } from '../runtime/ports.ts';
+import { makeDataFolder } from './data-folder.ts';
 import type { World } from './world.ts';
 
 /** The event log of this config: Kafka when brokers are named, else the sqlite file in the data folder. */
 export const openLog = async (world: World): Promise<EventLog> => {
   const { kafka, data } = world.config;
   if (kafka.brokers.length > 0) return createKafkaEventLog(kafkaSettings(world), world);
-  const folder = join(data.dir, 'log');
-  mkdirSync(folder, { recursive: true });
+  makeDataFolder(world.config);
   return openSqliteEventLog({
-    path: join(folder, 'events.sqlite'),
+    path: join(data.dir, 'log', 'events.sqlite'),
     clock: world.clock,
     random: world.random,
     logger: world.logger,

@@ -8,6 +8,7 @@ import { askClickHouse, type RawAnswer } from '../runtime/store/ask.ts';
 import { createClickHouseStore } from '../runtime/store/clickhouse.ts';
 import type { RetentionDays } from '../runtime/store/ddl.ts';
 import { type Migrated, migrate } from '../runtime/store/migrate.ts';
+import { makeDataFolder } from './data-folder.ts';
 import type { World } from './world.ts';
 
 /** A store that is open, with what it stands on. */
@@ -40,6 +41,7 @@ interface Connection {
 export const openServingStore = async (world: World): Promise<OpenStore> => {
   const { clickhouse, data } = world.config;
   if (clickhouse.url !== '') return external(world);
+  makeDataFolder(world.config);
   const engine = await createSupervisedEngine({
     dataDir: data.dir,
     host: '127.0.0.1',
@@ -55,6 +57,7 @@ export const openServingStore = async (world: World): Promise<OpenStore> => {
 export const openClientStore = async (world: World): Promise<OpenStore> => {
   const { clickhouse, data } = world.config;
   if (clickhouse.url !== '') return external(world);
+  makeDataFolder(world.config);
   const running = await findRunningEngine(data.dir);
   if (running !== null) return opened(world, running, SETTLE_MS, async () => {});
   const engine = await startEmbeddedEngine({

@@ -28,6 +28,16 @@ const list = () =>
   );
 const text = () => z.preprocess((value) => (typeof value === 'number' ? String(value) : value), z.string());
 const optional = () => text().default('');
+/** '' or an address of HTTP: what else it could be is told at start, not by the first connection. */
+const storeUrl = () =>
+  text()
+    .refine(
+      (url) => url === '' || /^https?:$/.test(URL.parse(url)?.protocol ?? ''),
+      'http://host:port or https://host:port',
+    )
+    .default('');
+const BROKER = /^(\[[0-9A-Fa-f:.]+\]|[^\s:/[\]]+):\d{1,5}$/;
+const brokers = () => list().pipe(z.array(z.string().regex(BROKER, 'host:port, several parted by commas')));
 
 const DAY_MAX = 36_500;
 const MIB = 1024 * 1024;
@@ -57,7 +67,7 @@ export const CONFIG = z.strictObject({
   api: z.strictObject({ host: text().default('127.0.0.1'), port: port().default(7070) }).prefault({}),
   clickhouse: z
     .strictObject({
-      url: optional(),
+      url: storeUrl(),
       user: text().default('default'),
       password: optional(),
       database: z
@@ -72,7 +82,7 @@ export const CONFIG = z.strictObject({
     .prefault({}),
   kafka: z
     .strictObject({
-      brokers: list().default([]),
+      brokers: brokers().default([]),
       client_id: text().default('tachograph'),
       tls: bool().default(false),
       tls_ca_file: optional(),

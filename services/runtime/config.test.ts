@@ -69,6 +69,34 @@ describe('config', () => {
     expect(JSON.stringify(problems)).not.toContain('hush');
   });
 
+  test('a folder is no config file', () => {
+    expect(problemsOf(tmpdir(), {})).toEqual([
+      { key: '--config', value: tmpdir(), allowed: 'a file that can be read' },
+    ]);
+  });
+
+  test.each([
+    ['TACHO_CLICKHOUSE_URL', 'clickhouse.example', 'clickhouse.url'],
+    ['TACHO_CLICKHOUSE_URL', 'ftp://clickhouse.example', 'clickhouse.url'],
+    ['TACHO_KAFKA_BROKERS', 'kafka-1', 'kafka.brokers'],
+    ['TACHO_KAFKA_BROKERS', 'kafka-1:9092,http://kafka-2:9092', 'kafka.brokers'],
+    ['TACHO_CLICKHOUSE_TLS_CA_FILE', '/nowhere/ca.pem', 'clickhouse.tls_ca_file'],
+    ['TACHO_KAFKA_TLS_KEY_FILE', '/nowhere/key.pem', 'kafka.tls_key_file'],
+  ])('%s=%s is named at start, not met by the first connection', (name, value, key) => {
+    const [problem] = problemsOf(fileWith(''), { [name]: value });
+    expect(problem?.key.startsWith(key)).toBe(true);
+    expect(problem?.allowed).toMatch(/host:port|can be read/);
+  });
+
+  test('addresses as people write them are taken', () => {
+    const config = loadConfig(fileWith(''), {
+      TACHO_CLICKHOUSE_URL: 'https://user@ch.example:8443/path',
+      TACHO_KAFKA_BROKERS: '[::1]:9092, kafka_1.example:19092',
+    });
+    expect(config.kafka.brokers).toEqual(['[::1]:9092', 'kafka_1.example:19092']);
+    expect(config.clickhouse.url).toBe('https://user@ch.example:8443/path');
+  });
+
   test('a named file that is absent is a problem, broken YAML names its line', () => {
     expect(problemsOf('/nowhere/tachograph.yaml', {})[0]?.key).toBe('--config');
     expect(problemsOf(fileWith('a: [1\nb: 2\n'), {})[0]?.key).toMatch(/tachograph\.yaml:\d+/);

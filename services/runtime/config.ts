@@ -30,9 +30,21 @@ export const loadConfig = (path: string | null, environment: Environment): Confi
   for (const [section, key, value] of secretFiles) setKey(tree, section, key, value);
   const parsed = CONFIG.safeParse(tree);
   if (!parsed.success) problems.push(...parsed.error.issues.map((issue) => problemOf(issue, tree)));
+  if (parsed.success) problems.push(...unreadable(parsed.data));
   if (problems.length > 0 || !parsed.success) throw new ConfigError(problems);
   return parsed.data;
 };
+
+/** Certificates and keys that cannot be read: known before anything starts. */
+const unreadable = ({ clickhouse, kafka }: Config): readonly ConfigProblem[] =>
+  Object.entries({
+    'clickhouse.tls_ca_file': clickhouse.tls_ca_file,
+    'kafka.tls_ca_file': kafka.tls_ca_file,
+    'kafka.tls_cert_file': kafka.tls_cert_file,
+    'kafka.tls_key_file': kafka.tls_key_file,
+  })
+    .filter(([, file]) => file !== '' && readText(file) === null)
+    .map(([key, file]) => ({ key, value: file, allowed: 'a file that can be read' }));
 
 const readYaml = (path: string | null, problems: ConfigProblem[]): Tree => {
   const file = path ?? 'config/tachograph.yaml';
@@ -40,7 +52,12 @@ const readYaml = (path: string | null, problems: ConfigProblem[]): Tree => {
     if (path !== null) problems.push({ key: '--config', value: path, allowed: 'a file that exists' });
     return {};
   }
-  const document = parseDocument(readFileSync(file, 'utf8'));
+  const text = readText(file);
+  if (text === null) {
+    problems.push({ key: '--config', value: file, allowed: 'a file that can be read' });
+    return {};
+  }
+  const document = parseDocument(text);
   for (const error of document.errors)
     problems.push({ key: `${file}:${error.linePos?.[0].line ?? 1}`, value: error.code, allowed: 'valid YAML' });
   const root: unknown = document.errors.length > 0 ? {} : (document.toJS() ?? {});
@@ -50,6 +67,15 @@ const readYaml = (path: string | null, problems: ConfigProblem[]): Tree => {
     return {};
   }
   return Object.fromEntries(Object.entries(shaped.data).map(([name, section]) => [name, { ...section }]));
+};
+
+/** The text of a file; null when it is none or may not be read. */
+const readText = (file: string): string | null => {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return null;
+  }
 };
 
 /** `TACHO_RECEIVER_HTTP_PORT=4318` → receiver.http_port. An unknown name with the prefix is a typing error: said so. */
@@ -94,7 +120,8 @@ const takeSecretFiles = (tree: Tree, problems: ConfigProblem[]): (readonly [stri
     const file = tree[section]?.[`${key}_file`];
     if (file === undefined) continue;
     delete tree[section]?.[`${key}_file`];
-    if (typeof file === 'string' && existsSync(file)) found.push([section, key, readFileSync(file, 'utf8').trimEnd()]);
+    const secret = typeof file === 'string' ? readText(file) : null;
+    if (secret !== null) found.push([section, key, secret.trimEnd()]);
     else problems.push({ key: `${section}.${key}_file`, value: String(file), allowed: 'a readable file' });
   }
   return found;
