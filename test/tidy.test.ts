@@ -176,6 +176,18 @@ describe('registries', () => {
     );
   };
 
+  test('every route of the API stands in its registry', () => {
+    const registry = 'services/api/routes/registry.ts';
+    expect(unregistered(registry, 'services/api/routes', /^export const \w+: readonly Route\[\]/m)).toEqual([]);
+  });
+
+  test('every price source stands in its registry', () => {
+    const registry = 'services/ledger/prices/registry.ts';
+    expect(unregistered(registry, 'services/ledger/prices', /^export const create\w+ = \(\): PriceSource\b/m)).toEqual(
+      [],
+    );
+  });
+
   test('every convention stands in its registry', () => {
     expect(
       unregistered(

@@ -112,7 +112,10 @@ const sayHello = (world: World, options: UpOptions, storeUrl: string, startedMs:
     `  ClickHouse   ${storeUrl}   (read-only for other clients)`,
     `  event log    ${kafka.brokers.length > 0 ? `Kafka ${kafka.brokers.join(', ')}` : `sqlite in ${data.dir}`}`,
     ...(options.demo
-      ? ['  demo         recorded agent traffic plays in under tenant "demo"; npm start -- --no-demo starts without it']
+      ? [
+          '  demo         recorded agent traffic plays in under tenant "demo"',
+          `               to be rid of it: stop, delete ${data.dir}, npm start -- --no-demo`,
+        ]
       : []),
     '  Ctrl-C stops; nothing acknowledged is lost.',
   ];
