@@ -69,6 +69,15 @@ describe('config', () => {
     expect(JSON.stringify(problems)).not.toContain('hush');
   });
 
+  test('rows are kept for fifty years at most: a longer TTL wraps beyond 2106 and expires them at once', () => {
+    const ends = new Date('2106-02-07T00:00:00Z').getTime();
+    const longest = loadConfig(fileWith(''), { TACHO_RETENTION_LEDGER_DAYS: '18250' }).retention.ledger_days;
+    expect(new Date('2050-01-01T00:00:00Z').getTime() + longest * 86_400_000).toBeLessThan(ends);
+    expect(problemsOf(fileWith(''), { TACHO_RETENTION_LEDGER_DAYS: '18251' }).map((p) => p.key)).toEqual([
+      'retention.ledger_days',
+    ]);
+  });
+
   test('a folder is no config file', () => {
     expect(problemsOf(tmpdir(), {})).toEqual([
       { key: '--config', value: tmpdir(), allowed: 'a file that can be read' },
