@@ -1,5 +1,6 @@
+import { existsSync } from 'node:fs';
 import { decodeLogs, decodeTraces } from '../../schemas/otlp/decode.ts';
-import { DEFAULT_TENANT } from '../../schemas/tenant.ts';
+import { DEFAULT_TENANT, isTenant } from '../../schemas/tenant.ts';
 import { TransportError } from '../runtime/errors.ts';
 import { type OtlpPayload, sendOtlp } from '../runtime/otlp-sender.ts';
 import { countPayload, createTally, type ImportOptions, type Tally } from './import-tally.ts';
@@ -10,9 +11,14 @@ import type { World } from './world.ts';
 /** How long an endpoint may be away before an import gives up: a restart, not an outage. */
 const RETRY_FOR_MS = 120_000;
 const PROGRESS_EVERY_MS = 1_000;
+/** Called with something that cannot be sent: nothing was. */
+const EXIT_USAGE = 2;
 
 /** Sends recorded OTLP to an endpoint; with `wait` returns when all of it can be queried. Resolves to the exit code. */
 export const importFiles = async (world: World, options: ImportOptions): Promise<number> => {
+  const wrong = problemsOf(options);
+  for (const problem of wrong) world.progress(problem);
+  if (wrong.length > 0) return EXIT_USAGE;
   const files = listFiles(options.paths);
   const tally = createTally();
   const shiftMs = options.now ? await shiftToNow(world, files) : undefined;
@@ -22,6 +28,18 @@ export const importFiles = async (world: World, options: ImportOptions): Promise
   await waitUntilPassed(world, options, tally);
   return (await compareStored(world, options, tally)) && tally.problems.length === 0 ? 0 : 1;
 };
+
+/** What no attempt could mend: said before anything is sent. */
+const problemsOf = ({ paths, to, api, tenant }: ImportOptions): readonly string[] => [
+  ...paths.filter((path) => !existsSync(path)).map((path) => `${path}: no such file or folder`),
+  ...paths
+    .filter((path) => existsSync(path) && listFiles([path]).length === 0)
+    .map((path) => `${path}: no file in it ends in .bin, .json, .ndjson or .ndjson.gz`),
+  ...[to, api]
+    .filter((url) => !/^https?:$/.test(URL.parse(url)?.protocol ?? ''))
+    .map((url) => `${url}: not an address; write http://host:port`),
+  ...(tenant === null || isTenant(tenant) ? [] : [`--tenant ${tenant}: letters, digits and .@_- only, 64 at most`]),
+];
 
 const sendFiles = async (
   world: World,
@@ -33,8 +51,10 @@ const sendFiles = async (
   let shownMs = world.clock.nowMs();
   for (const [at, file] of files.entries()) {
     for await (const entry of readPayloads(file)) {
-      if (entry.kind === 'skipped') tally.skipped.push(`${entry.source}: ${entry.reason}`);
-      else await sendOne(world, options, entry.source, withShift(entry.payload, shiftMs), tally);
+      if (entry.kind === 'payload')
+        await sendOne(world, options, entry.source, withShift(entry.payload, shiftMs), tally);
+      else if (entry.kind === 'skipped') tally.skipped.push(`${entry.source}: ${entry.reason}`);
+      else tally.problems.push(`${entry.source}: cannot be read, ${entry.reason}`);
       if (world.stop.aborted) throw new TransportError('ABORTED', 'import stopped', { retryable: false });
       if (world.clock.nowMs() - shownMs < PROGRESS_EVERY_MS) continue;
       shownMs = world.clock.nowMs();
@@ -47,7 +67,14 @@ const withShift = (payload: OtlpPayload, timeShiftMs: number | undefined): OtlpP
   timeShiftMs === undefined ? payload : { ...payload, timeShiftMs };
 
 const sendOne = async (world: World, options: ImportOptions, source: string, payload: OtlpPayload, tally: Tally) => {
-  const settings = { url: options.to, tenant: options.tenant, token: options.token, retryForMs: RETRY_FOR_MS };
+  let isTold = false;
+  const settings = {
+    ...{ url: options.to, tenant: options.tenant, token: options.token, retryForMs: RETRY_FOR_MS },
+    onRetry: (why: string) => {
+      if (!isTold) world.progress(`${options.to} does not take data yet (${why}): trying for ${RETRY_FOR_MS / 1000} s`);
+      isTold = true;
+    },
+  };
   const answer = await sendOtlp(settings, payload, world.clock, world.stop);
   tally.requests += 1;
   if (answer.status >= 400) {

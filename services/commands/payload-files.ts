@@ -8,10 +8,13 @@ import type { OtlpRequest } from '../../schemas/otlp/types.ts';
 import type { Outcome } from '../../schemas/outcome.ts';
 import type { OtlpPayload, OtlpSignal } from '../runtime/otlp-sender.ts';
 
-/** A payload with where it came from. `skipped`: a file that holds something else, with the reason. */
+/**
+ * A payload with where it came from. `skipped`: a file that holds something else, with the reason. `unreadable`: what
+ * stands behind `source` could not be read; what stood before it was.
+ */
 export type FilePayload =
   | { readonly kind: 'payload'; readonly source: string; readonly payload: OtlpPayload }
-  | { readonly kind: 'skipped'; readonly source: string; readonly reason: string };
+  | { readonly kind: 'skipped' | 'unreadable'; readonly source: string; readonly reason: string };
 
 /** Every file below the given paths that may hold recorded OTLP, in name order (so in order of arrival). */
 export const listFiles = (paths: readonly string[]): readonly string[] =>
@@ -34,8 +37,12 @@ const isPayloadName = (name: string): boolean =>
  * it may name the signal; otherwise it is told by the content.
  */
 export async function* readPayloads(file: string): AsyncGenerator<FilePayload> {
-  if (/\.ndjson(\.gz)?$/.test(file)) yield* readLines(file);
-  else yield readWhole(file);
+  try {
+    if (/\.ndjson(\.gz)?$/.test(file)) yield* readLines(file);
+    else yield readWhole(file);
+  } catch (cause) {
+    yield { kind: 'unreadable', source: file, reason: cause instanceof Error ? cause.message : String(cause) };
+  }
 }
 
 const readWhole = (file: string): FilePayload => {
@@ -55,6 +62,8 @@ const readWhole = (file: string): FilePayload => {
 async function* readLines(file: string): AsyncGenerator<FilePayload> {
   const raw = createReadStream(file);
   const input = file.endsWith('.gz') ? raw.pipe(createGunzip()) : raw;
+  // pipe() hands no errors on.
+  if (input !== raw) raw.once('error', (error) => input.destroy(error));
   let line = 0;
   for await (const text of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
     line += 1;

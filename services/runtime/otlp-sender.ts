@@ -26,6 +26,8 @@ export interface OtlpSenderSettings {
   readonly token: string | null;
   /** How long one payload is retried while the endpoint is away or says "later". */
   readonly retryForMs: number;
+  /** Told before each wait why there is one. */
+  readonly onRetry?: (why: string) => void;
 }
 
 const TRY_TIMEOUT_MS = 60_000;
@@ -52,14 +54,21 @@ export const sendOtlp = async (
     if (clock.nowMs() + waitMs > deadlineMs)
       throw new TransportError(
         'HTTP_UNAVAILABLE',
-        `${settings.url} does not take data: ${answer?.message ?? String(cause)}`,
+        `${settings.url} does not take data: ${answer?.message ?? reasonOf(cause)}`,
         {
           retryable: true,
           cause,
         },
       );
+    settings.onRetry?.(answer?.message ?? reasonOf(cause));
     await clock.sleep(waitMs, signal);
   }
+};
+
+/** fetch says `fetch failed`; what failed stands in its cause. */
+const reasonOf = (cause: unknown): string => {
+  const inner = cause instanceof Error ? (cause.cause ?? cause) : cause;
+  return inner instanceof Error && inner.message !== '' ? inner.message : String(cause);
 };
 
 const tryOnce = async (settings: OtlpSenderSettings, payload: OtlpPayload, signal: AbortSignal | undefined) => {
