@@ -1,7 +1,7 @@
 import { createServer } from 'node:net';
 import { isChdbInstalled } from '../runtime/engine/chdb.ts';
 import { findRunningEngine } from '../runtime/engine/engine-file.ts';
-import { TransportError } from '../runtime/errors.ts';
+import { ConfigError, TransportError } from '../runtime/errors.ts';
 import { openLog } from './open-log.ts';
 import { openClientStore } from './open-store.ts';
 import { topicSpecs } from './topic-specs.ts';
@@ -162,7 +162,9 @@ const store = async (world: World): Promise<readonly Finding[]> => {
   }
 };
 
-const messageOf = (error: unknown): string =>
-  error instanceof TransportError && error.cause instanceof Error
+const messageOf = (error: unknown): string => {
+  if (error instanceof ConfigError) return error.message;
+  return error instanceof TransportError && error.cause instanceof Error
     ? `${error.message}: ${error.cause.message}`
     : String(error);
+};

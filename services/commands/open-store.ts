@@ -21,6 +21,8 @@ export interface OpenStore {
   readonly ask: (sql: string, format: string) => Promise<RawAnswer>;
   /** Batches younger than this may still be landing; 0 when nobody writes. Milliseconds. */
   readonly settleMs: number;
+  /** What opening applied of the schema; null when this config leaves that to somebody else. */
+  readonly migrated: Migrated | null;
   /** Applies what is missing of the schema. */
   readonly applySchema: () => Promise<Migrated>;
   readonly close: () => Promise<void>;
@@ -110,8 +112,9 @@ const opened = async (
     await readonlyStore.close();
     await closeEngine();
   };
+  let migrated: Migrated | null = null;
   try {
-    if (clickhouse.manage_schema) await applySchema();
+    if (clickhouse.manage_schema) migrated = await applySchema();
   } catch (error) {
     await close();
     throw error;
@@ -122,6 +125,7 @@ const opened = async (
     readonlyStore,
     ask: (sql, format) => askClickHouse({ ...reader, database: clickhouse.database }, sql, format),
     settleMs,
+    migrated,
     applySchema,
     close,
   };
