@@ -78,6 +78,8 @@ export const untilDone = async (log: EventLog, services: readonly StreamService[
     'the pipeline is done',
     async () =>
       (await isDone(normalizer, [TOPICS.spans, TOPICS.logs])) && (await isDone(ledger, [TOPICS.steps])) ? true : null,
-    60_000,
-  );
+    90_000,
+  ).catch((cause: unknown) => {
+    throw new Error(JSON.stringify(services.map((service) => service.report())), { cause });
+  });
 };
