@@ -21,13 +21,19 @@ export const startAll = async (services: readonly Service[], logger: Logger, clo
 /** Drains in reverse order, each with a deadline. */
 export const drainAll = async (services: readonly Service[], logger: Logger, clock: Clock): Promise<void> => {
   for (const service of [...services].reverse()) {
+    // A deadline left running would keep the process alive until it passes.
+    const waiting = new AbortController();
     const outcome = await Promise.race([
       service.drain().then(
         () => 'drained',
         (error: unknown) => String(error),
       ),
-      clock.sleep(DRAIN_MS).then(() => 'deadline passed'),
+      clock.sleep(DRAIN_MS, waiting.signal).then(
+        () => 'deadline passed',
+        () => 'drained',
+      ),
     ]);
+    waiting.abort();
     logger.info({ service: service.name, outcome }, 'service drained');
   }
 };
