@@ -5,6 +5,8 @@ import { loadConfig } from './runtime/config.ts';
 import { ConfigError, TransportError } from './runtime/errors.ts';
 
 const EXIT_CONFIG = 2;
+/** What a shell says of a program ended by Ctrl-C. */
+const EXIT_STOPPED = 130;
 
 interface GlobalOptions {
   readonly config?: string;
@@ -17,7 +19,7 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
     signals += 1;
     stop.abort();
     // A second Ctrl-C means it: everything acknowledged is in the log already, a kill loses nothing.
-    if (signals > 1) process.exit(130);
+    if (signals > 1) process.exit(EXIT_STOPPED);
   });
 }
 
@@ -178,6 +180,8 @@ const fail = (error: unknown): number => {
       process.stderr.write(`  ${key}: is ${value}; allowed: ${allowed}\n`);
     return EXIT_CONFIG;
   }
+  // Asked to stop in the middle of a wait: no failure, nothing to say.
+  if (error instanceof TransportError && error.code === 'ABORTED' && stop.signal.aborted) return EXIT_STOPPED;
   if (error instanceof TransportError) {
     process.stderr.write(
       `${error.message}${error.cause instanceof Error ? `\n  because: ${error.cause.message}` : ''}\n`,

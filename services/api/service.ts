@@ -44,12 +44,7 @@ export const createApi = (settings: ApiSettings, deps: ApiDeps): ApiService => {
       try {
         await app.listen({ host: settings.host, port: settings.port });
       } catch (cause) {
-        if (isPortTaken(cause)) {
-          throw new ConfigError([
-            { key: 'api.port (TACHO_API_PORT)', value: `${settings.port} is in use`, allowed: 'a free port' },
-          ]);
-        }
-        throw cause;
+        throw listenError(settings, cause);
       }
       health = { state: 'ok', detail: '' };
     },
@@ -67,5 +62,12 @@ export const createApi = (settings: ApiSettings, deps: ApiDeps): ApiService => {
   };
 };
 
-const isPortTaken = (error: unknown): boolean =>
-  typeof error === 'object' && error !== null && 'code' in error && error.code === 'EADDRINUSE';
+/** Why nothing listens, as a problem of the config where it is one. */
+const listenError = ({ host, port }: ApiSettings, cause: unknown): unknown => {
+  const code = typeof cause === 'object' && cause !== null && 'code' in cause ? cause.code : '';
+  const key = 'api.port (TACHO_API_PORT)';
+  if (code === 'EADDRINUSE') return new ConfigError([{ key, value: `${port} (in use)`, allowed: 'a free port' }]);
+  if (code === 'EADDRNOTAVAIL' || code === 'EACCES' || code === 'ENOTFOUND')
+    return new ConfigError([{ key, value: `${host}:${port}`, allowed: 'an address and port we may bind' }]);
+  return cause;
+};

@@ -78,7 +78,8 @@ const portOf = (address: string | AddressInfo | null, fallback: number): number 
 
 const listenError = ({ host, port, portKey }: HttpServerSettings, cause: Error): Error => {
   const code = 'code' in cause ? cause.code : '';
-  if (code === 'EADDRINUSE') return new ConfigError([{ key: portKey, value: String(port), allowed: 'a free port' }]);
+  if (code === 'EADDRINUSE')
+    return new ConfigError([{ key: portKey, value: `${port} (in use)`, allowed: 'a free port' }]);
   if (code === 'EADDRNOTAVAIL' || code === 'EACCES' || code === 'ENOTFOUND') {
     return new ConfigError([{ key: portKey, value: `${host}:${port}`, allowed: 'an address and port we may bind' }]);
   }
