@@ -13,7 +13,7 @@ export interface IdleWatch {
 }
 
 /** Nothing came and nothing moved for this long: a sender between two requests is not yet done. */
-const QUIET_MS = 5_000;
+const QUIET_MS = 10_000;
 /** Time given to a first sender to appear. */
 const FIRST_SENDER_MS = 30_000;
 const POLL_MS = 250;
