@@ -24,11 +24,13 @@ export const buildRunGraph = (evidence: Iterable<Evidence>): RunGraph => {
     const key = spanKey(step.trace_id, step.span_id);
     if (step.signal === 'span' && step.span_id !== '' && !spans.has(key)) spans.set(key, step);
   }
-  const parentOf = (step: Evidence): Evidence | null => {
+  const namedParentOf = (step: Evidence): Evidence | null => {
     const above = spanAbove(step);
     const parent = above === '' ? undefined : spans.get(spanKey(step.trace_id, above));
     return parent === undefined || parent === step ? null : parent;
   };
+  const cut = circleTops(spans.values(), namedParentOf);
+  const parentOf = (step: Evidence): Evidence | null => (cut.has(step) ? null : namedParentOf(step));
   const ancestorsOf = (step: Evidence): readonly Evidence[] => {
     const chain: Evidence[] = [];
     const seen = new Set<Evidence>([step]);
@@ -48,6 +50,34 @@ export const buildRunGraph = (evidence: Iterable<Evidence>): RunGraph => {
     ancestorsOf,
     isOrphan: (step) => spanAbove(step) !== '' && parentOf(step) === null,
   };
+};
+
+/**
+ * The step with the smallest id of each circle of parents: taken as its top. Left in, a circle would make each of its
+ * calls the wrapper of another, and none of them would be booked.
+ */
+const circleTops = (
+  spans: Iterable<Evidence>,
+  parentOf: (step: Evidence) => Evidence | null,
+): ReadonlySet<Evidence> => {
+  const tops = new Set<Evidence>();
+  const done = new Set<Evidence>();
+  for (const span of spans) {
+    const trail: Evidence[] = [];
+    const onTrail = new Set<Evidence>();
+    let next: Evidence | null = span;
+    while (next !== null && !done.has(next) && !onTrail.has(next)) {
+      trail.push(next);
+      onTrail.add(next);
+      next = parentOf(next);
+    }
+    if (next !== null && onTrail.has(next)) {
+      const circle = trail.slice(trail.indexOf(next));
+      tops.add(circle.reduce((least, step) => (step.step_id < least.step_id ? step : least)));
+    }
+    for (const step of trail) done.add(step);
+  }
+  return tops;
 };
 
 /** Id of the span above a step; '' at the top. */
