@@ -19,6 +19,8 @@ const START_DEADLINE_MS = 60_000;
 /** A running broker, for tests. */
 export interface KafkaBroker {
   readonly brokers: readonly string[];
+  /** Addresses of the listeners asked for, by name. */
+  readonly listeners: Readonly<Record<string, string>>;
   /** Stops it and deletes its data. */
   readonly stop: () => Promise<void>;
   /** SIGKILL: nothing is flushed, nobody is told. Data stay. */
@@ -35,6 +37,17 @@ export interface KafkaBroker {
 export interface KafkaBrokerOptions {
   /** More lines for server.properties, `key=value`. */
   readonly properties?: readonly string[];
+  /** More listeners, each a name and its protocol, such as `{ SECURE: 'SASL_SSL' }`. */
+  readonly listeners?: Readonly<Record<string, string>>;
+  /** More arguments for formatting the storage, such as `--add-scram`. */
+  readonly formatArgs?: readonly string[];
+}
+
+/** A listener of the broker, on 127.0.0.1. */
+interface Listener {
+  readonly name: string;
+  readonly protocol: string;
+  readonly port: number;
 }
 
 const runs = (command: string): boolean => {
@@ -107,14 +120,22 @@ const answers = async (port: number): Promise<boolean> => {
   }
 };
 
-const properties = (dir: string, port: number, controllerPort: number, more: readonly string[]): string =>
+const urlsOf = (listeners: readonly Listener[]): string =>
+  listeners.map(({ name, port }) => `${name}://127.0.0.1:${port}`).join(',');
+
+const properties = (
+  dir: string,
+  listeners: readonly Listener[],
+  controllerPort: number,
+  more: readonly string[],
+): string =>
   [
     'process.roles=broker,controller',
     'node.id=1',
     `controller.quorum.voters=1@127.0.0.1:${controllerPort}`,
-    `listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
-    `advertised.listeners=PLAINTEXT://127.0.0.1:${port}`,
-    'listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
+    `listeners=${urlsOf(listeners)},CONTROLLER://127.0.0.1:${controllerPort}`,
+    `advertised.listeners=${urlsOf(listeners)}`,
+    `listener.security.protocol.map=${listeners.map(({ name, protocol }) => `${name}:${protocol}`).join(',')},CONTROLLER:PLAINTEXT`,
     'controller.listener.names=CONTROLLER',
     'inter.broker.listener.name=PLAINTEXT',
     `log.dirs=${join(dir, 'data')}`,
@@ -198,7 +219,7 @@ const given = (brokers: string): KafkaBroker => {
     throw new Error('TACHO_KAFKA_BROKERS is not ours to freeze');
   };
   const ours = { kill: refuse, restart: refuse, tool: refuse, freeze: refuseNow, thaw: refuseNow };
-  return { brokers: brokers.split(','), stop: async () => {}, ...ours };
+  return { brokers: brokers.split(','), listeners: {}, stop: async () => {}, ...ours };
 };
 
 /** Starts a broker (about 5 s; the first time the jars are fetched). Throws with the tail of its log when it fails. */
@@ -208,10 +229,22 @@ export const startKafkaBroker = async (options: KafkaBrokerOptions = {}): Promis
   const path = await classPath();
   const dir = mkdtempSync(join(tmpdir(), 'tacho-kafka-'));
   const port = await freePort();
+  const more: Listener[] = [];
+  for (const [name, protocol] of Object.entries(options.listeners ?? {})) {
+    more.push({ name, protocol, port: await freePort() });
+  }
+  const listeners = [{ name: 'PLAINTEXT', protocol: 'PLAINTEXT', port }, ...more];
   const config = join(dir, 'server.properties');
-  await writeFile(config, properties(dir, port, await freePort(), options.properties ?? []));
+  await writeFile(config, properties(dir, listeners, await freePort(), options.properties ?? []));
   const clusterId = (await runTool(path, 'kafka.tools.StorageTool', ['random-uuid'])).trim();
-  await runTool(path, 'kafka.tools.StorageTool', ['format', '-t', clusterId, '-c', config]);
+  await runTool(path, 'kafka.tools.StorageTool', [
+    'format',
+    '-t',
+    clusterId,
+    '-c',
+    config,
+    ...(options.formatArgs ?? []),
+  ]);
   const broker = createProcess(path, dir, port);
   // A test runner that dies must not leave a JVM behind.
   const onExit = (): void => void broker.end('SIGKILL');
@@ -219,6 +252,7 @@ export const startKafkaBroker = async (options: KafkaBrokerOptions = {}): Promis
   await broker.start();
   return {
     brokers: [`127.0.0.1:${port}`],
+    listeners: Object.fromEntries(more.map((one) => [one.name, `127.0.0.1:${one.port}`])),
     stop: async () => {
       process.off('exit', onExit);
       await broker.end('SIGKILL');

@@ -10,6 +10,8 @@ const ATTEMPTS_MAX = 3;
 const BACKOFF_MS = 250;
 /** Letting go is a courtesy to the broker. */
 const DISCONNECT_MS = 1_000;
+/** How long closing waits for a request under way: nobody acts on its answer any more. */
+const CLOSE_MS = 1_000;
 const ATTEMPT_DEADLINE_MS = 15_000;
 const CREATE_TIMEOUT_MS = 30_000;
 
@@ -97,9 +99,13 @@ export const createKafkaAdmin = (client: Kafka, clock: Clock): KafkaAdmin => {
   const connected = async (): Promise<Admin> => {
     if (closed) throw new TransportError('LOG_UNAVAILABLE', 'the event log is closed', { retryable: false });
     if (current) return current;
-    current = client.admin({ retry: RETRY });
-    await current.connect();
-    return current;
+    const admin = client.admin({ retry: RETRY });
+    current = admin;
+    await admin.connect();
+    if (current === admin) return admin;
+    // Given up on while it connected: nobody else would ever let go of it.
+    void admin.disconnect().catch(() => {});
+    throw new TransportError('LOG_UNAVAILABLE', 'connected too late', { retryable: true });
   };
   const attempt = async <T>(what: string, use: (admin: Admin) => Promise<T>, attemptsMax: number): Promise<T> => {
     for (let tried = 1; ; tried += 1) {
@@ -108,7 +114,7 @@ export const createKafkaAdmin = (client: Kafka, clock: Clock): KafkaAdmin => {
       } catch (cause) {
         await discard();
         const error = toTransportError(cause, what);
-        if (!error.retryable || tried >= attemptsMax) throw error;
+        if (closed || !error.retryable || tried >= attemptsMax) throw error;
         await clock.sleep(BACKOFF_MS * tried);
       }
     }
@@ -129,7 +135,7 @@ export const createKafkaAdmin = (client: Kafka, clock: Clock): KafkaAdmin => {
     ping: () => call('Kafka does not answer', async (admin) => void (await admin.describeCluster()), 1),
     close: async () => {
       closed = true;
-      await tail;
+      await withDeadline(clock, CLOSE_MS, 'close', tail).catch(() => {});
       await discard();
     },
   };

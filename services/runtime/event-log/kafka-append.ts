@@ -2,6 +2,7 @@ import type { Kafka } from 'kafkajs';
 import { assert, TransportError } from '../errors.ts';
 import type { Clock, OutgoingRecord, RecordPosition } from '../ports.ts';
 import type { KafkaAdmin } from './kafka-admin.ts';
+import { untilAborted } from './kafka-deadline.ts';
 import { createRoundSender, type Placed } from './kafka-producer.ts';
 import { METADATA_AGE_MS } from './kafka-settings.ts';
 import { partitionOf } from './murmur2.ts';
@@ -165,7 +166,9 @@ export const createAppender = (
         waitingBytes -= sum;
         throw error;
       }
-      return untilAborted(enqueue(records, partitions, bytes), signal);
+      // When the signal fires the caller stops waiting; the records may land all the same.
+      const landed = enqueue(records, partitions, bytes);
+      return signal ? untilAborted(landed, signal, 'append') : landed;
     },
     close: async () => {
       isClosed = true;
@@ -186,18 +189,4 @@ const refuseOversized = (
     const detail = `record of ${size} bytes, topic ${topic} takes ${limitOf(topic)}`;
     throw new TransportError('LOG_RECORD_TOO_LARGE', detail, { retryable: false });
   });
-};
-
-/** The caller stops waiting when the signal fires; the records may land all the same. */
-const untilAborted = async <T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> => {
-  if (!signal) return work;
-  const { promise, reject } = Promise.withResolvers<never>();
-  const abort = (): void => reject(new TransportError('ABORTED', 'append was aborted', { retryable: false }));
-  signal.addEventListener('abort', abort, { once: true });
-  try {
-    return await Promise.race([work, promise]);
-  } finally {
-    signal.removeEventListener('abort', abort);
-    work.catch(() => {});
-  }
 };

@@ -1,6 +1,7 @@
 import { TransportError } from '../errors.ts';
 import type { ConsumeOptions, Consumer } from '../ports.ts';
 import type { KafkaAdmin } from './kafka-admin.ts';
+import { untilAborted } from './kafka-deadline.ts';
 import type { MemberReads } from './kafka-epoch.ts';
 import { KafkaMember } from './kafka-member.ts';
 import type { KafkaDeps, KafkaSettings } from './kafka-settings.ts';
@@ -70,8 +71,9 @@ export const startKafkaConsumer = (consumer: KafkaConsumerOptions): Consumer => 
     let pauseMs = RESTART_FIRST_MS;
     while (!closing.signal.aborted) {
       const startedAtMs = clock.nowMs();
-      const topics = await existing().catch((err: unknown) => {
-        logger.warn({ err, group: options.group }, 'event log: cannot look for topics');
+      // Brokers that do not answer must not hold up the end.
+      const topics = await untilAborted(existing(), closing.signal, 'looking for topics').catch((err: unknown) => {
+        if (!closing.signal.aborted) logger.warn({ err, group: options.group }, 'event log: cannot look for topics');
         return new Map<string, number>();
       });
       if (closing.signal.aborted) return;

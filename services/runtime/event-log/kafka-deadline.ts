@@ -19,3 +19,18 @@ export const withDeadline = async <T>(clock: Clock, deadlineMs: number, what: st
     timer.abort();
   }
 };
+
+/** Stops waiting when the signal fires: throws TransportError ABORTED; the work itself goes on unheard. */
+export const untilAborted = async <T>(work: Promise<T>, signal: AbortSignal, what: string): Promise<T> => {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const abort = (): void => reject(new TransportError('ABORTED', `${what} was aborted`, { retryable: false }));
+  if (signal.aborted) abort();
+  signal.addEventListener('abort', abort, { once: true });
+  // Whichever loses the race must not surface as an unhandled rejection.
+  work.catch(() => {});
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+};

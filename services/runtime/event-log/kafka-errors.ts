@@ -1,8 +1,10 @@
 import { TransportError } from '../errors.ts';
+import { adviceFor } from './kafka-advice.ts';
 
 /** What kafkajs' errors carry; they come from its own classes and from sockets. */
 interface KafkaFailure {
   readonly type?: unknown;
+  readonly code?: unknown;
   readonly name?: unknown;
   readonly retriable?: unknown;
   readonly cause?: unknown;
@@ -43,8 +45,6 @@ const PERMANENT: ReadonlySet<string> = new Set([
   'TOPIC_AUTHORIZATION_FAILED',
   'GROUP_AUTHORIZATION_FAILED',
   'CLUSTER_AUTHORIZATION_FAILED',
-  'SASL_AUTHENTICATION_FAILED',
-  'UNSUPPORTED_SASL_MECHANISM',
   'INVALID_TOPIC_EXCEPTION',
   'INVALID_REPLICATION_FACTOR',
   'INVALID_PARTITIONS',
@@ -55,17 +55,23 @@ const PERMANENT: ReadonlySet<string> = new Set([
 ]);
 const TOO_LARGE: ReadonlySet<string> = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE']);
 
-const isPermanent = (error: unknown): boolean =>
-  PERMANENT.has(kafkaErrorType(error)) || chain(error).some((f) => f.name === 'KafkaJSSASLAuthenticationError');
+/** Everything that tells one failure from another, outermost first. */
+const marksOf = (error: unknown): readonly string[] =>
+  chain(error)
+    .flatMap(({ type, code, name }) => [type, code, name])
+    .filter((mark) => typeof mark === 'string');
 
 /** Turns what kafkajs threw into ours; TransportErrors pass through. `what` is a constant sentence of the caller. */
 export const toTransportError = (error: unknown, what: string): TransportError => {
   if (error instanceof TransportError) return error;
   const type = kafkaErrorType(error);
-  const reason = type || (error instanceof Error ? error.message : String(error));
+  const reason = type || (error instanceof Error ? error.message : String(error)).trim();
   if (TOO_LARGE.has(type)) {
     return new TransportError('LOG_RECORD_TOO_LARGE', `${what}: ${reason}`, { retryable: false, cause: error });
   }
   if (FENCING.has(type)) return new TransportError('FENCED', `${what}: ${reason}`, { retryable: false, cause: error });
-  return new TransportError('LOG_UNAVAILABLE', `${what}: ${reason}`, { retryable: !isPermanent(error), cause: error });
+  const advice = adviceFor(marksOf(error));
+  const detail = advice ? `${what}: ${reason}; ${advice.check}` : `${what}: ${reason}`;
+  const retryable = !(PERMANENT.has(type) || advice?.isPermanent);
+  return new TransportError('LOG_UNAVAILABLE', detail, { retryable, cause: error });
 };

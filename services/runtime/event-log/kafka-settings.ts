@@ -1,17 +1,9 @@
-import { readFileSync } from 'node:fs';
-import type { Kafka, KafkaConfig, LogEntry, RetryOptions, SASLOptions } from 'kafkajs';
+import type { Kafka, LogEntry, RetryOptions, SASLOptions } from 'kafkajs';
 import kafkajs from 'kafkajs';
 import type { Clock, Logger, Random } from '../ports.ts';
 import { registerKafkaCodecs } from './kafka-codecs.ts';
+import { type KafkaTls, tlsOptions } from './kafka-tls.ts';
 import { silenceNegativeTimeouts } from './kafka-warnings.ts';
-
-/** TLS to the brokers. `ca`, `cert` and `key` are PEM texts or paths of PEM files. */
-export interface KafkaTls {
-  readonly ca?: string;
-  readonly cert?: string;
-  readonly key?: string;
-  readonly rejectUnauthorized: boolean;
-}
 
 /** SASL log-in. */
 export interface KafkaSasl {
@@ -59,15 +51,6 @@ export const RETRY: RetryOptions = {
   retries: 6,
 };
 
-const pem = (text: string): string => (text.includes('-----BEGIN') ? text : readFileSync(text, 'utf8'));
-
-const tlsOptions = (tls: KafkaTls): NonNullable<Exclude<KafkaConfig['ssl'], boolean>> => ({
-  rejectUnauthorized: tls.rejectUnauthorized,
-  ...(tls.ca ? { ca: [pem(tls.ca)] } : {}),
-  ...(tls.cert ? { cert: pem(tls.cert) } : {}),
-  ...(tls.key ? { key: pem(tls.key) } : {}),
-});
-
 const saslOptions = ({ mechanism, username, password }: KafkaSasl): SASLOptions => ({ mechanism, username, password });
 
 /** kafkajs reports as an error what it then retries, so its errors are our warnings and its warnings our details. */
@@ -82,7 +65,7 @@ const logTo =
 
 /**
  * A fresh kafkajs client. One for each consumer: members that share a client overwrite each other's offsets inside it
- * (kafkajs keeps one offset table per client and group).
+ * (kafkajs keeps one offset table per client and group). Throws ConfigError for certificates and keys that are none.
  */
 export const createKafkaClient = (settings: KafkaSettings, logger: Logger): Kafka => {
   registerKafkaCodecs();
