@@ -28,6 +28,8 @@ const EXIT_BUG = 70;
 export const up = async (world: World, options: UpOptions): Promise<number> => {
   const startedMs = world.clock.nowMs();
   const crash = new AbortController();
+  // What runs beside the services ends with them, also when nobody sent a signal: its timer would hold the process.
+  const ended = new AbortController();
   const stop = AbortSignal.any([world.stop, crash.signal]);
   const onCrash = (error: unknown): void => {
     world.logger.error({ err: error }, 'a bug ended the process; what is stored decides where it goes on');
@@ -59,7 +61,7 @@ export const up = async (world: World, options: UpOptions): Promise<number> => {
     const workers: Service[] = [...streams, ...(options.demo ? [demoOf(world)] : [])];
     await startAll(workers, world.logger, world.clock);
     running.push(...workers);
-    void trimHeapAtRest(world.clock, world.logger, stop);
+    void trimHeapAtRest(world.clock, world.logger, AbortSignal.any([stop, ended.signal]));
     sayHello(world, options, opened.url, startedMs);
     await untilStopped(world, options, stop, { log, report, receiver });
     const stopped = streams
@@ -68,6 +70,7 @@ export const up = async (world: World, options: UpOptions): Promise<number> => {
     for (const detail of stopped) world.progress(detail);
     return crash.signal.aborted ? EXIT_BUG : stopped.length > 0 ? 1 : 0;
   } finally {
+    ended.abort();
     await drainAll(running, world.logger, world.clock);
     await log.close();
   }
