@@ -13,3 +13,27 @@ export const DEAD_LETTER_REASONS = [
   'unsupported_signal', // for instance metrics on a trace topic
 ] as const;
 export type DeadLetterReason = (typeof DEAD_LETTER_REASONS)[number];
+
+/** Version of the headers below. */
+const DEAD_LETTER_VERSION = '1';
+
+/**
+ * Headers that say where a dead letter comes from (design 5): laid over the record's own. `firstSeen`: its append time,
+ * UTC text. Readers tell repeats by (log_id, topic, partition, offset).
+ */
+export const deadLetterHeaders = (origin: {
+  readonly logId: string;
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  readonly reason: DeadLetterReason;
+  readonly firstSeen: string;
+}): Readonly<Record<string, string>> => ({
+  log_id: origin.logId,
+  topic: origin.topic,
+  partition: String(origin.partition),
+  offset: String(origin.offset),
+  reason: origin.reason,
+  first_seen: origin.firstSeen,
+  version: DEAD_LETTER_VERSION,
+});

@@ -1,11 +1,9 @@
+import { deadLetterHeaders } from '../../schemas/dead-letter.ts';
 import type { OtlpRefusal } from '../../schemas/otlp/types.ts';
 import { dlqOf } from '../../schemas/topics.ts';
 import type { LogRecord, OutgoingRecord, Row } from '../runtime/ports.ts';
 import type { RecordOrigin } from './record-origin.ts';
 import { millisText } from './time.ts';
-
-/** Version of the headers of a dead letter. */
-const DEAD_LETTER_VERSION = '1';
 
 /**
  * The original bytes, once per record, with where they came from in the headers. Read at least once: readers tell
@@ -21,13 +19,11 @@ export const deadLetterOf = (
   value: record.value,
   headers: {
     ...record.headers,
-    log_id: origin.logId,
-    topic: origin.topic,
-    partition: String(origin.partition),
-    offset: String(origin.offset),
-    reason: refusals[0]?.reason ?? 'empty_record',
-    first_seen: millisText(origin.loggedAtMs),
-    version: DEAD_LETTER_VERSION,
+    ...deadLetterHeaders({
+      ...origin,
+      reason: refusals[0]?.reason ?? 'empty_record',
+      firstSeen: millisText(origin.loggedAtMs),
+    }),
   },
 });
 

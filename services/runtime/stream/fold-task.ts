@@ -1,3 +1,4 @@
+import { type DeadLetterReason, deadLetterHeaders } from '../../../schemas/dead-letter.ts';
 import type { Outcome } from '../../../schemas/outcome.ts';
 import { dlqOf } from '../../../schemas/topics.ts';
 import type { LogRecord, OutgoingRecord, Row, Store } from '../ports.ts';
@@ -101,7 +102,7 @@ const decodeAll = <Input, State>(fold: Fold<Input, State>, batch: RecordBatch) =
 export const deadLetterOf = (
   batch: RecordBatch,
   record: LogRecord,
-  reason: string,
+  reason: DeadLetterReason,
   service: string,
 ): OutgoingRecord => ({
   topic: dlqOf(batch.topic),
@@ -109,14 +110,8 @@ export const deadLetterOf = (
   value: record.value,
   headers: {
     ...record.headers,
-    log_id: batch.logId,
-    topic: batch.topic,
-    partition: String(batch.partition),
-    offset: String(record.offset),
-    reason,
+    ...deadLetterHeaders({ ...batch, offset: record.offset, reason, firstSeen: utcMillis(record.timestampMs) }),
     service,
-    first_seen: utcMillis(record.timestampMs),
-    version: '1',
   },
 });
 
