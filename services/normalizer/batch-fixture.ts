@@ -115,3 +115,21 @@ export const attributeList = (attributes: Readonly<Record<string, string | numbe
             ? { intValue: String(value) }
             : { doubleValue: value },
   }));
+
+/** Attribute values a test writes. */
+export type Values = Readonly<Record<string, string | number | boolean>>;
+
+/** The step of one span with these attributes. */
+export const stepOf = (attributes: Values, over: object = {}, scope = 'test'): AgentStep => {
+  const [step] = stepsOf(normalize([recordOf(spanRequest([span(attributes, over)], scope))]));
+  if (step === undefined) throw new Error('no step');
+  return step;
+};
+/** Content rows of one span with these attributes: direction, role, kind, text. */
+export const contentOf = (attributes: Values, over: object = {}) =>
+  rowsOf(normalize([recordOf(spanRequest([span(attributes, over)]))]), 'span_content').map((part) => [
+    part['direction'],
+    part['role'],
+    part['part_kind'],
+    part['content'],
+  ]);

@@ -1,30 +1,16 @@
 import { describe, expect, test } from 'vitest';
-import type { AgentStep } from '../../../schemas/agent-step.ts';
 import {
   attributeList,
+  contentOf,
   logRequest,
   normalize,
   recordOf,
-  rowsOf,
   span,
   spanRequest,
+  stepOf,
   stepsOf,
+  type Values,
 } from '../batch-fixture.ts';
-
-type Values = Readonly<Record<string, string | number | boolean>>;
-
-const stepOf = (attributes: Values, over: object = {}, scope = 'test'): AgentStep => {
-  const [step] = stepsOf(normalize([recordOf(spanRequest([span(attributes, over)], scope))]));
-  if (step === undefined) throw new Error('no step');
-  return step;
-};
-const contentOf = (attributes: Values, over: object = {}) =>
-  rowsOf(normalize([recordOf(spanRequest([span(attributes, over)]))]), 'span_content').map((part) => [
-    part['direction'],
-    part['role'],
-    part['part_kind'],
-    part['content'],
-  ]);
 
 describe('otel-gen-ai', () => {
   test.each([
