@@ -62,7 +62,7 @@ export const compareStored = async (world: World, options: ImportOptions, tally:
       .map((id) => `'${id}'`)
       .join(',');
     const query = `SELECT count() AS n, uniqExact(step_id) AS d FROM spans WHERE tenant_id = '${tenant}' AND step_id IN (${list})`;
-    const answer = await postJson(`${options.api}/api/v1/sql`, { query }, options.token);
+    const answer = await ask(world, `${options.api}/api/v1/sql`, query, options.token);
     const row = firstRow(answer.text);
     if (answer.status !== 200 || row === null)
       throw new TransportError('HTTP_UNAVAILABLE', `sql answered ${answer.status}: ${answer.text.slice(0, 200)}`, {
@@ -75,6 +75,24 @@ export const compareStored = async (world: World, options: ImportOptions, tally:
     `stored: ${distinct} of ${ids.length} distinct items, ${ids.length - distinct} missing, ${rows - distinct} doubled`,
   );
   return distinct === ids.length && rows === distinct;
+};
+
+/** Statuses of a server that is starting, ending or behind a proxy that waits for it. */
+const AWAY: ReadonlySet<number> = new Set([502, 503, 504]);
+
+/** Asks until there is an answer: whoever waits for data outlives a restart of what stores it. */
+const ask = async (world: World, url: string, query: string, token: string | null) => {
+  const deadlineMs = world.clock.nowMs() + WAIT_MS;
+  for (;;) {
+    try {
+      const answer = await postJson(url, { query }, token);
+      if (!AWAY.has(answer.status) || world.clock.nowMs() > deadlineMs) return answer;
+    } catch (error) {
+      const isOver = world.clock.nowMs() > deadlineMs;
+      if (isOver || !(error instanceof TransportError && error.retryable)) throw error;
+    }
+    await world.clock.sleep(POLL_MS, world.stop);
+  }
 };
 
 const firstRow = (text: string): { readonly n: number; readonly d: number } | null => {

@@ -6,12 +6,13 @@ const TIMEOUT_MS = 30_000;
 export const getJson = async (url: string, token: string | null = null): Promise<unknown> => {
   const headers: Record<string, string> = token === null ? {} : { authorization: `Bearer ${token}` };
   let response: Response;
+  let text: string;
   try {
     response = await fetch(url, { headers, signal: AbortSignal.timeout(TIMEOUT_MS) });
+    text = await response.text();
   } catch (cause) {
     throw new TransportError('HTTP_UNAVAILABLE', `${url} does not answer`, { retryable: true, cause });
   }
-  const text = await response.text();
   if (!response.ok)
     throw new TransportError('HTTP_UNAVAILABLE', `${url} answered ${response.status}: ${text.slice(0, 200)}`, {
       retryable: response.status >= 500 || response.status === 429,

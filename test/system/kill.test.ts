@@ -52,6 +52,8 @@ const killAndAudit = async (site: Site): Promise<void> => {
       rounds += 1;
     }
   })();
+  // Awaited at the end; a round that fails earlier is no unhandled rejection until then.
+  importing.catch(() => {});
   try {
     for (let kill = 0; kill < KILLS; kill++) {
       // Half of the kills wait until all services are up, the others hit the start itself.
