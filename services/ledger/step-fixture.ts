@@ -1,8 +1,9 @@
 import type { AgentStep, StepCall } from '../../schemas/agent-step.ts';
 import { type LedgerEntry, TOKEN_COLUMNS } from '../../schemas/ledger-entry.ts';
+import type { FoldContext } from '../runtime/stream/fold-task.ts';
 import { COST_DECIMALS, formatCost, parseScaled } from './money.ts';
 import { bookOf, buildRate, type Price, type PriceBook, type PriceSource } from './prices/price.ts';
-import { HELD_LIMITS, type HeldLimits, type StepContext, stepRun } from './run-step.ts';
+import { HELD_LIMITS, type HeldLimits, stepRun } from './run-step.ts';
 import { emptyState, type LedgerState, parseState, serialiseState } from './state.ts';
 
 /** Steps, prices and a driver for the ledger's tests. */
@@ -160,10 +161,11 @@ export const runBatches = (
 };
 
 /** The batch of that number: half a second of log time apart. */
-export const contextOf = (batch: number): StepContext => ({
+export const contextOf = (batch: number): FoldContext => ({
   batchId: `batch-${batch}`,
   loggedAtMs: 1_795_000_002_000 + batch * 500,
   version: BigInt(batch + 1),
+  variant: '',
 });
 
 /** Bookings in force: entries without those taken back, without the circumstances of booking. */

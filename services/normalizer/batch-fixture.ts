@@ -38,6 +38,7 @@ export const batchOf = (records: readonly LogRecord[], topic = 'otlp_spans'): Re
     first,
     end: (records.at(-1)?.offset ?? first) + 1,
     records,
+    variant: '',
     batchId: 'batch-1',
   };
 };

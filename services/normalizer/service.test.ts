@@ -42,7 +42,7 @@ const processorOn = (store: Store): BatchProcessor =>
   createNormalizerTask(
     { sources: [sourceOf('spans')], content: 'full', redact: true },
     { store, logger: silent, metrics: createMetrics() },
-  ).createProcessor(PLACE);
+  ).createProcessor({ ...PLACE, signal: new AbortController().signal });
 
 const request = (id: number) => spanRequest([span({}, { spanId: id.toString(16).padStart(16, '0') })]);
 const batch = (records: readonly LogRecord[], first: number): RecordBatch => ({
@@ -50,6 +50,7 @@ const batch = (records: readonly LogRecord[], first: number): RecordBatch => ({
   first,
   end: (records.at(-1)?.offset ?? first) + 1,
   records,
+  variant: '',
   batchId: `batch-${first}`,
 });
 const signal = new AbortController().signal;
@@ -190,5 +191,7 @@ test('a topic that no source names is a bug, said at once', () => {
     { store: createRowStore().store, logger: silent, metrics: createMetrics() },
   );
   expect(task.topics).toEqual(['otlp_spans']);
-  expect(() => task.createProcessor({ ...PLACE, topic: 'other' })).toThrow('no source names the topic other');
+  expect(() => task.createProcessor({ ...PLACE, topic: 'other', signal: new AbortController().signal })).toThrow(
+    'no source names the topic other',
+  );
 });

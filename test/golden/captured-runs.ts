@@ -46,6 +46,7 @@ export const stepsOfCapture = (emitter: string): readonly AgentStep[] => {
       first: offset,
       end: offset + 1,
       records: [record],
+      variant: '',
       batchId: createHash('sha256').update(`${emitter}/${offset}`).digest('hex').slice(0, 32),
     };
     const { output } = normalizeBatch(batch, source, () => false, { redactor: createRedactor(true), mode: 'full' });

@@ -39,6 +39,7 @@ const batchOf = (first: number, keys: readonly string[], timestampMs = 1_795_100
       headers: {},
     })),
     batchId: batchIdOf(place.logId, place.topic, place.partition, first, end),
+    variant: '',
   };
 };
 
@@ -53,7 +54,7 @@ describe('a fold', () => {
   afterAll(async () => engine.close());
 
   const fresh = (): BatchProcessor =>
-    createFoldTask(counting, ['keys'], { store: engine.store }).createProcessor(place);
+    createFoldTask(counting, ['keys'], { store: engine.store }).createProcessor({ ...place, signal });
   const stateRows = async (processor: BatchProcessor, batch: RecordBatch): Promise<readonly Row[]> => {
     const output = await processor.build(batch, signal);
     return output.tables.find((table) => table.table === 'run_state')?.rows ?? [];
@@ -113,7 +114,7 @@ describe('a fold', () => {
         return { state, tables: [], hours: [] };
       },
     };
-    const processor = createFoldTask(told, ['keys'], { store: engine.store }).createProcessor(place);
+    const processor = createFoldTask(told, ['keys'], { store: engine.store }).createProcessor({ ...place, signal });
     for (const first of [999_990, 999_999, 1_000_000, 3_999_999, 4_000_000])
       await processor.build(batchOf(first, [`v${first}`]), signal);
     expect(versions).toEqual([...versions].sort((a, b) => (a < b ? -1 : 1)));
@@ -129,7 +130,7 @@ describe('a fold', () => {
       serialise: (state) => state,
       step: (state) => ({ state, tables: [], hours: [] }),
     };
-    const processor = createFoldTask(large, ['keys'], { store: engine.store }).createProcessor(place);
+    const processor = createFoldTask(large, ['keys'], { store: engine.store }).createProcessor({ ...place, signal });
     const batch = batchOf(
       8_000,
       Array.from({ length: 30 }, (_, at) => `l${at}`),

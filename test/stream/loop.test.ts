@@ -22,16 +22,17 @@ const rowsOf = (batch: RecordBatch): readonly Row[] =>
     log_offset: record.offset,
     log_index: 0,
     reason: 'empty_record',
-    detail: '',
+    detail: batch.variant,
     bytes: record.value.byteLength,
     batch_id: batch.batchId,
     logged_at: utcMillis(record.timestampMs),
   }));
 
-const task = (topic: string): StreamTask => ({
+const task = (topic: string, variant = ''): StreamTask => ({
   service: 'normalizer',
   topics: [topic],
   createProcessor: () => ({
+    variant: () => variant,
     build: async (batch) => ({
       tables: [{ table: 'dead_letters', identity: ['log_offset', 'log_index'], rows: rowsOf(batch) }],
       produce: [],
@@ -83,9 +84,9 @@ describe('the stream loop', () => {
   const append = async (count: number) =>
     log.append(Array.from({ length: count }, (_, at) => ({ topic, key: 'k', value: Buffer.from(`record ${at}`) })));
 
-  const start = async (store: Store = engine.store): Promise<StreamService> => {
+  const start = async (store: Store = engine.store, variant = ''): Promise<StreamService> => {
     const deps = { log, store, clock: systemClock, logger: silentLogger, metrics: createMetrics() };
-    const service = createStreamService(deps, task(topic), {
+    const service = createStreamService(deps, task(topic, variant), {
       batchRecordsMax: 10,
       batchBytesMax: 1_000_000,
       lingerMs: 5,
@@ -144,6 +145,30 @@ describe('the stream loop', () => {
       expect(await stored()).toEqual(upTo(35));
     },
   );
+
+  test('an open batch is replayed with the variant it began with, later ones with the one in force', async () => {
+    await append(20);
+    let isDead = false;
+    const first = await start(
+      faulty(engine.store, ['half-landed'], () => {
+        isDead = true;
+      }),
+      'old',
+    );
+    await until('the process died', async () => (isDead ? true : null));
+    await first.drain();
+    const second = await start(engine.store, 'new');
+    await untilStored(20);
+    await second.drain();
+    const rows = await engine.store.query<{ detail: string; n: string }>(
+      'SELECT detail, toString(count()) AS n FROM dead_letters WHERE log_topic = {topic:String} GROUP BY detail ORDER BY detail',
+      { topic },
+    );
+    expect(rows).toEqual([
+      { detail: 'new', n: '10' },
+      { detail: 'old', n: '10' },
+    ]);
+  });
 
   test('commits no offset past an unconfirmed row', async () => {
     await append(10);

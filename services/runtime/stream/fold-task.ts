@@ -12,6 +12,16 @@ export interface FoldContext {
   readonly loggedAtMs: number;
   /** Grows along the log: for tables where the newest version of a row wins. */
   readonly version: bigint;
+  /** As RecordBatch has it. */
+  readonly variant: string;
+}
+
+/** What stepping one key gives. `produce`: records for other topics, written after the tables, at least once. */
+export interface Stepped<State> {
+  readonly state: State;
+  readonly tables: readonly TableRows[];
+  readonly hours: readonly number[];
+  readonly produce?: readonly OutgoingRecord[];
 }
 
 /**
@@ -26,11 +36,13 @@ export interface Fold<Input, State> {
   readonly parse: (text: string) => State;
   /** Stable: equal states give equal text. */
   readonly serialise: (state: State) => string;
-  readonly step: (
-    state: State,
-    inputs: readonly Input[],
-    context: FoldContext,
-  ) => { readonly state: State; readonly tables: readonly TableRows[]; readonly hours: readonly number[] };
+  readonly step: (state: State, inputs: readonly Input[], context: FoldContext) => Stepped<State>;
+  /** For folds whose output depends on more than the log: which version is in force, and how to have one at hand again. */
+  readonly variant?: {
+    readonly current: () => string;
+    /** Resolves when `step` can work with this variant. Throws TransportError when it cannot be had yet. */
+    readonly ready: (variant: string, signal: AbortSignal) => Promise<void>;
+  };
 }
 
 /** Keys kept in memory per partition; beyond it the oldest touched are read from `run_state` again. */
@@ -61,7 +73,9 @@ const createFoldProcessor = <Input, State>(fold: Fold<Input, State>, place: Plac
   const pending = new WeakMap<BatchOutput, ReadonlyMap<string, State>>();
 
   return {
+    ...(fold.variant === undefined ? {} : { variant: fold.variant.current }),
     build: async (batch, signal) => {
+      await fold.variant?.ready(batch.variant, signal);
       const { inputs, deadLetters } = decodeAll(fold, batch);
       const states = await loadStates(fold, store, place, batch, [...inputs.keys()], cache, signal);
       const { output, next } = stepAll(fold, batch, inputs, states, deadLetters);
@@ -144,10 +158,12 @@ const stepAll = <Input, State>(
   deadLetters: readonly OutgoingRecord[],
 ): { readonly output: BatchOutput; readonly next: ReadonlyMap<string, State> } => {
   const loggedAtMs = batch.records.reduce((latest, record) => Math.max(latest, record.timestampMs), 0);
-  const context: FoldContext = { batchId: batch.batchId, loggedAtMs, version: versionOf(loggedAtMs, batch.end) };
+  const version = versionOf(loggedAtMs, batch.end);
+  const context: FoldContext = { batchId: batch.batchId, loggedAtMs, version, variant: batch.variant };
   const next = new Map<string, State>();
   const merged = new Map<string, { readonly identity: readonly string[]; readonly rows: Row[] }>();
   const stateRows: Row[] = [];
+  const produce: OutgoingRecord[] = [];
   const hours = new Set<number>();
   for (const [key, list] of inputs) {
     const stepped = fold.step(states.get(key) ?? fold.empty(key), list, context);
@@ -157,6 +173,7 @@ const stepAll = <Input, State>(
       into.rows.push(...table.rows);
       merged.set(table.table, into);
     }
+    produce.push(...(stepped.produce ?? []));
     for (const hour of stepped.hours) hours.add(hour);
     stateRows.push({
       service: fold.service,
@@ -179,7 +196,7 @@ const stepAll = <Input, State>(
     pieces: { bytesMax: INSERT_BYTES_MAX, bytesOf: (row) => String(row['state']).length },
   });
   const counts = { duplicates: 0, filtered: 0, empty: 0, hours: [...hours].sort((a, b) => a - b) };
-  return { output: { tables, produce: [], deadLetters, counts }, next };
+  return { output: { tables, produce, deadLetters, counts }, next };
 };
 
 /**

@@ -7,12 +7,20 @@ export interface Intent {
   readonly first: number;
   readonly end: number;
   readonly logId: string;
+  /** What beside the log decides its rows (see RecordBatch); '' when nothing does or nobody knows any more. */
+  readonly variant: string;
 }
 
-const METADATA = z.object({ v: z.literal(1), end: z.number().int().nonnegative(), log_id: z.string() });
+const METADATA = z.object({
+  v: z.literal(1),
+  end: z.number().int().nonnegative(),
+  log_id: z.string(),
+  variant: z.string().default(''),
+});
 
 /** Metadata of the offset commit that announces [first, end); the offset itself is `first`. */
-export const intentMetadata = (end: number, logId: string): string => JSON.stringify({ v: 1, end, log_id: logId });
+export const intentMetadata = (end: number, logId: string, variant: string): string =>
+  JSON.stringify({ v: 1, end, log_id: logId, ...(variant === '' ? {} : { variant }) });
 
 /**
  * What a committed offset says. `null`: the group is between batches. An offset committed for another life of the log
@@ -27,7 +35,10 @@ export const readCommit = (
   const parsed = METADATA.safeParse(parseJson(commit.metadata));
   if (!parsed.success) return { offset: commit.offset, intent: null };
   if (parsed.data.log_id !== logId) return { offset: null, intent: null };
-  return { offset: commit.offset, intent: { first: commit.offset, end: parsed.data.end, logId } };
+  return {
+    offset: commit.offset,
+    intent: { first: commit.offset, end: parsed.data.end, logId, variant: parsed.data.variant },
+  };
 };
 
 const parseJson = (text: string): unknown => {

@@ -89,6 +89,7 @@ class Loop implements PartitionLoop {
       logId: assignment.logId,
       topic: assignment.topic,
       partition: assignment.partition,
+      signal: assignment.signal,
     });
   }
 
@@ -127,26 +128,31 @@ class Loop implements PartitionLoop {
 
   async #take(records: readonly LogRecord[]): Promise<void> {
     if (this.#replay === null) {
-      for (const part of splitByDays(records)) await this.#confirm(this.#next, part, false);
+      for (const part of splitByDays(records)) await this.#confirm(this.#next, part);
       return;
     }
     // An open intent is replayed with its own boundaries, however the log now hands the records over.
-    const { first, end } = this.#replay;
+    const { first, end, variant } = this.#replay;
     this.#held.push(...records);
     if ((this.#held.at(-1)?.offset ?? 0) < end - 1) return;
     const rest = this.#held.filter((record) => record.offset >= end);
     const replayed = this.#held.filter((record) => record.offset < end);
     this.#held = [];
-    await this.#confirm(first, replayed, true, end);
+    await this.#confirm(first, replayed, { end, variant });
     this.#replay = null;
-    for (const part of splitByDays(rest)) await this.#confirm(this.#next, part, false);
+    for (const part of splitByDays(rest)) await this.#confirm(this.#next, part);
   }
 
-  async #confirm(first: number, records: readonly LogRecord[], isReplay: boolean, intentEnd?: number): Promise<void> {
+  async #confirm(
+    first: number,
+    records: readonly LogRecord[],
+    replayed?: Pick<Intent, 'end' | 'variant'>,
+  ): Promise<void> {
     const last = records.at(-1);
     if (last === undefined) throw new InvariantError('a batch without records');
     const { logId, topic, partition, signal } = this.#assignment;
-    const end = intentEnd ?? last.offset + 1;
+    const end = replayed?.end ?? last.offset + 1;
+    const variant = replayed?.variant ?? this.#processor.variant?.() ?? '';
     const batch: RecordBatch = {
       logId,
       topic,
@@ -155,12 +161,13 @@ class Loop implements PartitionLoop {
       end,
       records,
       batchId: batchIdOf(logId, topic, partition, first, end),
+      variant,
     };
     const startedMs = this.#deps.clock.nowMs();
     // The intent. Refused (FENCED) means: nothing of this batch was inserted by us, its next owner reads it again.
-    await this.#assignment.commit(first, intentMetadata(end, logId));
+    await this.#assignment.commit(first, intentMetadata(end, logId, variant));
     const output = await this.#whileAlive(() => this.#processor.build(batch, signal));
-    let isFirstTry = !isReplay;
+    let isFirstTry = replayed === undefined;
     await this.#whileAlive(async () => {
       const isVerified = !isFirstTry;
       isFirstTry = false;

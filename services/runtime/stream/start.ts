@@ -123,5 +123,5 @@ const searchOpen = async (
   const found = findBatchEnd({ logId, topic, partition, first }, outside, logEnd);
   if (found === null) return null;
   deps.logger.warn({ topic, partition, first, end: found.end }, 'an open batch was found again by its rows');
-  return { first, end: found.end, logId };
+  return { first, end: found.end, logId, variant: '' };
 };

@@ -10,6 +10,12 @@ export interface RecordBatch {
   readonly records: readonly LogRecord[];
   /** Hex hash of (log_id, topic, partition, first, end); on every row the batch makes. */
   readonly batchId: string;
+  /**
+   * What beside the log decides the rows of this batch, as `BatchProcessor.variant` named it when the batch began: the
+   * hash of a rule set, say. It travels in the intent, so that a replay builds the same rows. '' when nothing does, or
+   * when the intent that named it is lost.
+   */
+  readonly variant: string;
 }
 
 /** Rows of one table. `identity` = columns that tell the rows of one batch apart when an open intent is verified. */
@@ -41,6 +47,8 @@ export interface BatchOutput {
 
 /** A service's part of the stream loop, for one assigned partition. */
 export interface BatchProcessor {
+  /** Names what beside the log decides the rows of a batch that begins now (64 characters at most). Absent: nothing. */
+  readonly variant?: () => string;
   /**
    * Deterministic: the same batch over the same stored history gives the same output, whatever is cached in memory.
    * Throws TransportError when state cannot be loaded.
@@ -50,10 +58,18 @@ export interface BatchProcessor {
   readonly landed: (batch: RecordBatch, output: BatchOutput) => void;
 }
 
+/** A partition in the hands of this process, until `signal` fires: work beside the batches ends with it. */
+export interface AssignedPartition {
+  readonly logId: string;
+  readonly topic: string;
+  readonly partition: number;
+  readonly signal: AbortSignal;
+}
+
 /** What a service gives the stream host. */
 export interface StreamTask {
   /** Service name: consumer group `tacho-<service>`, `batches.service`. */
   readonly service: string;
   readonly topics: readonly string[];
-  readonly createProcessor: (partition: { logId: string; topic: string; partition: number }) => BatchProcessor;
+  readonly createProcessor: (partition: AssignedPartition) => BatchProcessor;
 }
