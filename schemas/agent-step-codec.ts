@@ -1,6 +1,6 @@
 import type { AgentStep } from './agent-step.ts';
 import { unsoundField } from './agent-step-check.ts';
-import { createAvroCodec, ID_FRAME_BYTES, MAGIC_ID } from './avro/codec.ts';
+import { createAvroCodec } from './avro/codec.ts';
 import { type Outcome, ok, refused } from './outcome.ts';
 
 /** Schema id in the Confluent framing. A new schema gets a new id; readers keep the old ones. */
@@ -13,14 +13,7 @@ export const encodeAgentStep = (step: AgentStep): Uint8Array => codec.encode(ste
 
 /** Reads a record of `agent_steps`; refused as `malformed_avro` when the framing, the id, the bytes or a value are not ours. */
 export const decodeAgentStep = (bytes: Uint8Array): Outcome<AgentStep> => {
-  if (bytes.length === 0) return refused('empty_record', 'a record without bytes');
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (buffer.length <= ID_FRAME_BYTES || buffer.readUInt8(0) !== MAGIC_ID) {
-    return refused('malformed_avro', 'no Confluent framing (0x00 and a schema id)');
-  }
-  const id = buffer.readUInt32BE(1);
-  if (id !== AGENT_STEP_SCHEMA_ID) return refused('malformed_avro', `unknown schema id ${id}`);
-  const decoded = codec.decodeBody(buffer.subarray(ID_FRAME_BYTES));
+  const decoded = codec.decode(bytes);
   if (decoded.kind === 'refused') return decoded;
   const step = decoded.value as AgentStep;
   const unsound = unsoundField(step);

@@ -4,6 +4,8 @@ export const TOPICS = {
   logs: 'otlp_logs', // keyed by run_key; OTLP ExportLogsServiceRequest
   actions: 'action_events', // keyed by tenant|run_key; Avro action-event
   steps: 'agent_steps', // keyed by tenant|run_key; Avro agent-step
+  violations: 'policy_violations', // keyed by tenant|run_key; Avro policy-violation
+  incidents: 'incident_events', // keyed by incident id; Avro incident-event
 } as const;
 
 /** Topic of the dead letters of a topic. */

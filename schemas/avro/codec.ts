@@ -11,6 +11,8 @@ export const ID_FRAME_BYTES = 5;
 export interface AvroCodec {
   /** 0x00, schema id, Avro. */
   readonly encode: (value: object) => Uint8Array;
+  /** A record framed with our own schema id and no other; refused as empty_record or malformed_avro. */
+  readonly decode: (record: Uint8Array) => Outcome<unknown>;
   /** Avro without its frame; refused as malformed_avro when the bytes do not follow the schema. */
   readonly decodeBody: (body: Uint8Array) => Outcome<unknown>;
 }
@@ -25,6 +27,19 @@ export const createAvroCodec = (name: string, schemaId: number): AvroCodec => {
     }
     return cached;
   };
+  const decodeBody: AvroCodec['decodeBody'] = (body) => {
+    const { json, type } = schema();
+    // Before the library: it trusts the counts of arrays and maps, and six hostile bytes keep it busy for minutes.
+    if (!isAvroSound(json, body)) return refused('malformed_avro', `the bytes do not follow ${name}.avsc`);
+    try {
+      return ok(type.fromBuffer(Buffer.from(body.buffer, body.byteOffset, body.byteLength)));
+    } catch (error) {
+      return refused(
+        'malformed_avro',
+        error instanceof Error ? error.message.slice(0, 200) : 'bytes beyond the schema',
+      );
+    }
+  };
   return {
     encode: (value) => {
       const body = schema().type.toBuffer(value);
@@ -34,18 +49,17 @@ export const createAvroCodec = (name: string, schemaId: number): AvroCodec => {
       framed.set(body, ID_FRAME_BYTES);
       return framed;
     },
-    decodeBody: (body) => {
-      const { json, type } = schema();
-      // Before the library: it trusts the counts of arrays and maps, and six hostile bytes keep it busy for minutes.
-      if (!isAvroSound(json, body)) return refused('malformed_avro', `the bytes do not follow ${name}.avsc`);
-      try {
-        return ok(type.fromBuffer(Buffer.from(body.buffer, body.byteOffset, body.byteLength)));
-      } catch (error) {
-        return refused(
-          'malformed_avro',
-          error instanceof Error ? error.message.slice(0, 200) : 'bytes beyond the schema',
-        );
+    decode: (record) => {
+      if (record.length === 0) return refused('empty_record', 'a record without bytes');
+      const buffer = Buffer.from(record.buffer, record.byteOffset, record.byteLength);
+      if (buffer.length <= ID_FRAME_BYTES || buffer.readUInt8(0) !== MAGIC_ID) {
+        return refused('malformed_avro', 'no Confluent framing (0x00 and a schema id)');
       }
+      const id = buffer.readUInt32BE(1);
+      return id === schemaId
+        ? decodeBody(buffer.subarray(ID_FRAME_BYTES))
+        : refused('malformed_avro', `unknown schema id ${id}`);
     },
+    decodeBody,
   };
 };

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { SEVERITIES } from '../../schemas/policy-violation.ts';
 import { VANTAGES } from '../../schemas/step-kinds.ts';
 import { TOPICS } from '../../schemas/topics.ts';
 
@@ -51,6 +52,18 @@ const SOURCE = z.strictObject({
   tenant_from: z.enum(['header', 'topic']).default('header'),
   vantage: z.enum(VANTAGES).default('agent'),
   vantage_from: z.enum(['source', 'header']).default('source'),
+});
+
+/** Where notifications go. `url` and `secret` may stand in files of their own: mounted secrets. */
+const SINK = z.strictObject({
+  name: z.string().regex(/^[a-z0-9-]{1,40}$/, 'letters, digits and -, 40 at most'),
+  kind: z.enum(['webhook', 'slack']),
+  url: z.string().default(''),
+  url_file: z.string().default(''),
+  /** Webhook: key of the signature. */
+  secret: z.string().default(''),
+  secret_file: z.string().default(''),
+  min_severity: z.enum(SEVERITIES).default('low'),
 });
 
 /** Every section and key of the config file; the environment overrides it as `TACHO_<SECTION>_<KEY>`. */
@@ -142,6 +155,15 @@ export const CONFIG = z.strictObject({
       ledger_days: int(1, DAY_MAX).default(400),
       state_days: int(1, DAY_MAX).default(30),
       topic_hours: int(1, 24 * DAY_MAX).default(72),
+    })
+    .prefault({}),
+  policy: z.strictObject({ dir: text().default('config/policies') }).prefault({}),
+  alerts: z
+    .strictObject({
+      budgets_file: text().default('config/budgets.yaml'),
+      pager: z.enum(['tachograph', 'grafana']).default('tachograph'),
+      public_url: optional(),
+      sinks: z.array(SINK).default([]),
     })
     .prefault({}),
   access: z.strictObject({ tokens_file: optional(), allowed_hosts: list().default([]) }).prefault({}),
