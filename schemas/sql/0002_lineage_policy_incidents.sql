@@ -119,7 +119,9 @@ ORDER BY (tenant_id, violation_id, at)
 TTL toDateTime(at) + toIntervalDay({{days_ledger}})
 SETTINGS {{dedup}};
 
--- What happened to incidents: transitions (state changed) and what people and sinks said. Append-only.
+-- What happened to incidents: transitions (state changed) and what people and sinks said. Append-only. transition is NULL
+-- for what was recorded and changed nothing; further observations of a known condition are only counted in incidents.
+-- notification: 'wanted', 'suppressed' (silenced), 'overflow' (too many already wait); NULL: none is due.
 CREATE TABLE IF NOT EXISTS {{db}}.incident_events {{on_cluster}}
 (
   event_id String,
@@ -128,6 +130,7 @@ CREATE TABLE IF NOT EXISTS {{db}}.incident_events {{on_cluster}}
   ts DateTime64(3, 'UTC'),
   kind LowCardinality(String),
   transition LowCardinality(Nullable(String)),
+  notification LowCardinality(Nullable(String)),
   state LowCardinality(String),
   source LowCardinality(String),
   subject String,
@@ -136,7 +139,9 @@ CREATE TABLE IF NOT EXISTS {{db}}.incident_events {{on_cluster}}
   actor Nullable(String),
   comment Nullable(String),
   level Nullable(Float64),
+  silenced_until Nullable(DateTime64(3, 'UTC')),
   run_id Nullable(String),
+  sink LowCardinality(Nullable(String)),
   detail String,
   batch_id LowCardinality(String),
   logged_at DateTime64(3, 'UTC'),
@@ -148,7 +153,8 @@ ORDER BY (tenant_id, incident_id, ts)
 TTL toDateTime(logged_at) + toIntervalDay({{days_ledger}})
 SETTINGS {{dedup}};
 
--- One row an incident, the newest version wins; read with FINAL.
+-- One row an incident, the newest version wins; read with FINAL. notices: the alerter's own list (JSON) of notifications
+-- not yet settled, pending: how many.
 CREATE TABLE IF NOT EXISTS {{db}}.incidents {{on_cluster}}
 (
   incident_id String,
@@ -162,6 +168,7 @@ CREATE TABLE IF NOT EXISTS {{db}}.incidents {{on_cluster}}
   opened_at DateTime64(3, 'UTC'),
   last_observed_at DateTime64(3, 'UTC'),
   observations UInt64,
+  level Nullable(Float64),
   acknowledged_at Nullable(DateTime64(3, 'UTC')),
   acknowledged_by Nullable(String),
   resolved_at Nullable(DateTime64(3, 'UTC')),
@@ -172,6 +179,8 @@ CREATE TABLE IF NOT EXISTS {{db}}.incidents {{on_cluster}}
   workflow LowCardinality(Nullable(String)),
   run_id Nullable(String),
   detail String,
+  pending UInt32,
+  notices String CODEC(ZSTD(3)),
   batch_id LowCardinality(String),
   logged_at DateTime64(3, 'UTC')
 )
@@ -203,7 +212,9 @@ ORDER BY (tenant_id, incident_id, delivery_id)
 TTL toDateTime(logged_at) + toIntervalDay({{days_ledger}})
 SETTINGS {{dedup}};
 
--- Spend of each budget in each of its periods, as last computed from the ledger; the newest version wins.
+-- Spend of each budget in each of its periods, as last computed from the ledger; the newest version wins. What counts
+-- against the limit is spent_usd + unknown_ceiling_usd. state: 'ok', 'warning', 'exceeded', by the sum as it is now;
+-- reached: thresholds that ever fired in the period, also when a correction brought the sum down again.
 CREATE TABLE IF NOT EXISTS {{db}}.budget_status {{on_cluster}}
 (
   budget_id String,
@@ -218,11 +229,13 @@ CREATE TABLE IF NOT EXISTS {{db}}.budget_status {{on_cluster}}
   limit_usd Decimal(38, 12),
   spent_usd Decimal(38, 12),
   unknown_calls Int64,
+  unknown_call_ceiling_usd Decimal(38, 12),
   unknown_ceiling_usd Decimal(38, 12),
   calls Int64,
   thresholds Array(Float64),
   reached Array(Float64),
   state LowCardinality(String),
+  incident_id String,
   computed_at DateTime64(3, 'UTC')
 )
 ENGINE = {{ReplacingMergeTree(version)}}
