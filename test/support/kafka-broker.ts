@@ -123,6 +123,15 @@ const answers = async (port: number): Promise<boolean> => {
 const urlsOf = (listeners: readonly Listener[]): string =>
   listeners.map(({ name, port }) => `${name}://127.0.0.1:${port}`).join(',');
 
+const SETTINGS = new URL('../../deploy/kafka/broker.properties', import.meta.url);
+
+/** The settings that docker-compose.yml gives its broker, as `key=value` lines. */
+export const brokerSettings = (): readonly string[] =>
+  readFileSync(SETTINGS, 'utf8')
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('#'));
+
 const properties = (
   dir: string,
   listeners: readonly Listener[],
@@ -139,16 +148,8 @@ const properties = (
     'controller.listener.names=CONTROLLER',
     'inter.broker.listener.name=PLAINTEXT',
     `log.dirs=${join(dir, 'data')}`,
-    'offsets.topic.replication.factor=1',
-    'offsets.topic.num.partitions=5',
-    'transaction.state.log.replication.factor=1',
-    'transaction.state.log.min.isr=1',
-    'transaction.state.log.num.partitions=1',
-    'share.coordinator.state.topic.replication.factor=1',
-    'share.coordinator.state.topic.min.isr=1',
-    'group.min.session.timeout.ms=500',
-    'group.initial.rebalance.delay.ms=0',
-    'auto.create.topics.enable=false',
+    ...brokerSettings(),
+    // Retention is tested too, and nobody waits five minutes for it.
     'log.retention.check.interval.ms=500',
     'log.initial.task.delay.ms=500',
     'log.segment.delete.delay.ms=100',
