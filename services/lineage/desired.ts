@@ -1,0 +1,215 @@
+import type { EdgeFlag, EdgeType, LineageNode } from '../../schemas/lineage-edge.ts';
+import type { EvidenceLevel } from '../../schemas/policy-violation.ts';
+import type { Evidence, Said } from './evidence.ts';
+import { createAgentFinder, type NamedNode } from './node-names.ts';
+import { buildRunTree, type Place, type RunTree } from './run-tree.ts';
+
+/** Facts of a node on one edge; what more steps say of it is for their own pages. */
+const FIELDS_MAX = 8;
+
+/** An edge that follows from the evidence, with the first step that tells it. */
+export interface DesiredEdge {
+  readonly from: LineageNode;
+  readonly to: LineageNode;
+  readonly edge: EdgeType;
+  readonly from_fields: readonly string[];
+  readonly to_fields: readonly string[];
+  readonly flags: readonly EdgeFlag[];
+  readonly evidence_level: EvidenceLevel;
+  readonly start_unix_micros: number;
+  readonly step_id: string;
+  readonly trace_id: string;
+  readonly span_id: string;
+}
+
+/** Edges of a run by `edgeKey`. */
+export type Edges = ReadonlyMap<string, DesiredEdge>;
+
+/** Tells edges of one run apart: type and both ends. */
+export const edgeKey = ({ edge, from, to }: Pick<DesiredEdge, 'edge' | 'from' | 'to'>): string =>
+  JSON.stringify([edge, from.kind, from.id, to.kind, to.id]);
+
+/**
+ * Two accounts of one edge as one: the first step is its evidence, fields are joined, and it is rough only in what
+ * both are. Commutative and associative, so neither order nor repetition matters.
+ */
+export const mergeEdges = (a: DesiredEdge, b: DesiredEdge): DesiredEdge => {
+  const isFirst =
+    a.start_unix_micros !== b.start_unix_micros ? a.start_unix_micros < b.start_unix_micros : a.step_id <= b.step_id;
+  return {
+    ...(isFirst ? a : b),
+    from_fields: union(a.from_fields, b.from_fields),
+    to_fields: union(a.to_fields, b.to_fields),
+    flags: a.flags.filter((flag) => b.flags.includes(flag)),
+  };
+};
+
+/** The first few in order of text: of any two unions the cut gives the same. */
+const union = (a: readonly string[], b: readonly string[]): readonly string[] =>
+  a.length === 0 ? b : b.length === 0 ? a : [...new Set([...a, ...b])].sort().slice(0, FIELDS_MAX);
+
+/** Puts an edge into a map under its key, joined with what is there. */
+export const addEdge = (edges: Map<string, DesiredEdge>, edge: DesiredEdge): void => {
+  const key = edgeKey(edge);
+  const known = edges.get(key);
+  edges.set(key, known === undefined ? edge : mergeEdges(known, edge));
+};
+
+/** Every edge the steps of a run tell. `only`: judge just these of them, for the others are already judged. */
+export const desiredEdges = (runId: string, evidence: Iterable<Evidence>, only?: ReadonlySet<Evidence>): Edges => {
+  const tree = buildRunTree(evidence);
+  const judge: Judge = {
+    tree,
+    run: { kind: 'run', id: runId },
+    find: createAgentFinder(new Set(tree.steps.flatMap((step) => step.said?.agent?.name ?? []))),
+    outer: new Set(tree.steps.flatMap((step) => innerCall(step, tree.placeOf(step)))),
+    edges: new Map(),
+    mentions: [],
+    sums: [],
+  };
+  for (const step of tree.steps) {
+    if (step.said !== null && (only === undefined || only.has(step))) judgeStep(judge, step, step.said);
+  }
+  return settle(judge);
+};
+
+interface Judge {
+  readonly tree: RunTree;
+  readonly run: LineageNode;
+  readonly find: (target: string) => string;
+  /** Model calls that enclose the account of the same call which names its model. */
+  readonly outer: ReadonlySet<Evidence>;
+  readonly edges: Map<string, DesiredEdge>;
+  /** Agents named by steps that are no agents themselves. */
+  readonly mentions: DesiredEdge[];
+  /** Models named by steps that sum up calls. */
+  readonly sums: DesiredEdge[];
+}
+
+const innerCall = (step: Evidence, place: Place): readonly Evidence[] =>
+  step.said?.model?.role === 'leaf' && step.said.model.model !== null && place.call !== null ? [place.call] : [];
+
+const agentNode = (name: string): LineageNode => ({ kind: 'agent', id: name });
+const spanNamed = (node: NamedNode): readonly string[] => (node.isFromSpan ? ['named_by=span'] : []);
+
+/** Who did what the step tells: its agent, else the run. */
+const actorOf = (judge: Judge, said: Said, place: Place): LineageNode => {
+  const agent = said.agent?.name ?? place.agent;
+  return agent === null ? judge.run : agentNode(agent);
+};
+
+const judgeStep = (judge: Judge, step: Evidence, said: Said): void => {
+  const place = judge.tree.placeOf(step);
+  const actor = actorOf(judge, said, place);
+  const edge = (
+    type: EdgeType,
+    from: LineageNode,
+    to: LineageNode,
+    fields: readonly string[] = [],
+    extra: readonly EdgeFlag[] = [],
+  ): DesiredEdge => ({
+    from,
+    to,
+    edge: type,
+    from_fields: [],
+    to_fields: [...fields].sort().slice(0, FIELDS_MAX),
+    flags: from.kind === 'run' && place.isLoose ? ['parent_missing', ...extra] : extra,
+    evidence_level: 'order',
+    start_unix_micros: step.start_unix_micros,
+    step_id: step.step_id,
+    trace_id: step.trace_id,
+    span_id: step.span_id,
+  });
+  const make: Maker = { judge, step, said, place, actor, edge };
+  judgeAgent(make);
+  judgeTool(make);
+  judgeModel(make);
+  judgeTouches(make);
+  judgeLinks(make);
+  if (said.user !== null) addEdge(judge.edges, edge('acts_for', actor, { kind: 'user', id: said.user }));
+};
+
+interface Maker {
+  readonly judge: Judge;
+  readonly step: Evidence;
+  readonly said: Said;
+  readonly place: Place;
+  readonly actor: LineageNode;
+  readonly edge: (
+    type: EdgeType,
+    from: LineageNode,
+    to: LineageNode,
+    fields?: readonly string[],
+    extra?: readonly EdgeFlag[],
+  ) => DesiredEdge;
+}
+
+/** An agent below another one was delegated to by it; at the top, the run invoked it. A wrapper of itself is neither. */
+const judgeAgent = ({ judge, step, said, place, edge }: Maker): void => {
+  if (said.agent === null || said.agent.name === place.agent) return;
+  const fields = [...spanNamed(said.agent), ...(said.agent_id === null ? [] : [`agent_id=${said.agent_id}`])];
+  const to = agentNode(said.agent.name);
+  const found =
+    place.agent === null
+      ? edge('invokes', judge.run, to, fields)
+      : edge('delegates', agentNode(place.agent), to, fields);
+  if (step.step_kind === 'agent') addEdge(judge.edges, found);
+  else judge.mentions.push(found);
+};
+
+const judgeTool = ({ judge, said, place, actor, edge }: Maker): void => {
+  const target = said.hand_off?.to ?? null;
+  if (said.hand_off !== null && target !== null) {
+    const source = said.hand_off.from === null ? (said.agent?.name ?? place.agent) : judge.find(said.hand_off.from);
+    const to = judge.find(target);
+    const from = source === null ? judge.run : agentNode(source);
+    if (source !== to) addEdge(judge.edges, edge('hands_off', from, agentNode(to)));
+  } else if (said.tool !== null) {
+    addEdge(judge.edges, edge('invokes', actor, { kind: 'tool', id: said.tool.name }, spanNamed(said.tool)));
+  }
+};
+
+const judgeModel = ({ judge, step, said, actor, edge }: Maker): void => {
+  const use = said.model;
+  if (use === null || use.model === null || judge.outer.has(step)) return;
+  const fields = use.provider === null ? [] : [`provider=${use.provider}`];
+  const isCall = use.role === 'leaf';
+  const found = edge('uses_model', actor, { kind: 'model', id: use.model }, fields, isCall ? [] : ['sums_only']);
+  if (isCall) addEdge(judge.edges, found);
+  else judge.sums.push(found);
+};
+
+/** What is read or written is so by the tool the step is part of, where there is one. */
+const judgeTouches = ({ judge, said, place, actor, edge }: Maker): void => {
+  const tool = said.tool?.name ?? place.tool;
+  const from: LineageNode = tool === null ? actor : { kind: 'tool', id: tool };
+  for (const touch of said.touches)
+    addEdge(judge.edges, edge(touch.edge, from, { kind: touch.kind, id: touch.id }, touch.fields));
+};
+
+/** A link of an agent's step says what led to it: an agent of the same run, or another run. */
+const judgeLinks = ({ judge, said, place, edge }: Maker): void => {
+  const to = said.agent?.name ?? place.agent;
+  for (const link of said.links) {
+    const linked = judge.tree.spanOf(link.trace_id, link.span_id);
+    const from = linked === null ? null : (linked.said?.agent?.name ?? judge.tree.placeOf(linked).agent);
+    if (linked !== null && from !== null && to !== null && from !== to) {
+      addEdge(judge.edges, edge('hands_off', agentNode(from), agentNode(to)));
+    } else if (linked === null && link.trace_id !== '' && link.trace_id !== judge.run.id) {
+      addEdge(judge.edges, { ...edge('hands_off', { kind: 'run', id: link.trace_id }, judge.run), flags: [] });
+    }
+  }
+};
+
+/** Second-hand accounts count where there is no better one. */
+const settle = ({ edges, mentions, sums }: Judge): Edges => {
+  const reached = new Set<string>();
+  let hasCalls = false;
+  for (const { edge, to } of edges.values()) {
+    if (to.kind === 'agent') reached.add(to.id);
+    if (edge === 'uses_model') hasCalls = true;
+  }
+  for (const mention of mentions) if (!reached.has(mention.to.id)) addEdge(edges, mention);
+  if (!hasCalls) for (const sum of sums) addEdge(edges, sum);
+  return edges;
+};

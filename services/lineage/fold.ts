@@ -1,0 +1,19 @@
+import type { AgentStep } from '../../schemas/agent-step.ts';
+import { decodeAgentStep } from '../../schemas/agent-step-codec.ts';
+import type { Fold } from '../runtime/stream/fold-task.ts';
+import { stepRun } from './run-step.ts';
+import { emptyState, type LineageState, parseState, serialiseState } from './state.ts';
+
+/**
+ * Steps in, signed edges between agents, tools, models, data and users out. What is emitted is always desired − set, so
+ * edges appear at once and a late parent moves them. `parse` throws InvariantError for text of another version.
+ */
+export const createLineageFold = (): Fold<AgentStep, LineageState> => ({
+  service: 'lineage',
+  decode: (record) => decodeAgentStep(record.value),
+  keyOf: (step) => `${step.tenant_id}|${step.run_id}`,
+  empty: emptyState,
+  parse: parseState,
+  serialise: serialiseState,
+  step: (state, steps, context) => ({ ...stepRun(state, steps, context), hours: [] }),
+});
