@@ -72,7 +72,7 @@ program
   });
 
 const SERVICES = {
-  receiver: 'take OTLP over HTTP and write it to the event log',
+  receiver: 'take OTLP over HTTP and gRPC and write it to the event log',
   normalizer: 'decode, recognise, redact; write spans and steps',
   ledger: 'book what each model call cost; write runs',
   api: 'query API and console',

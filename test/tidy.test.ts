@@ -44,6 +44,8 @@ const RUNTIME_SHAPES: readonly RegExp[] = [
   /^services\/runtime\/(ports|errors|access|pipeline|metrics|otlp-sender)\.ts$/,
   /^services\/runtime\/stream\/(types|time|intent|fold-task)\.ts$/,
   /^services\/runtime\/http\//,
+  // The gRPC transport stands beside the HTTP one: a service that listens takes either.
+  /^services\/runtime\/grpc\//,
 ];
 
 describe('who may import whom', () => {

@@ -28,6 +28,7 @@ export const receiverOf = (world: World, adapters: Adapters): Receiver => {
     {
       host: receiver.host,
       port: receiver.http_port,
+      grpcPort: receiver.grpc_port,
       bodyBytesMax: receiver.body_bytes_max,
       inFlightBytesMax: receiver.in_flight_bytes_max,
     },

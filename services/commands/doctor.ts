@@ -53,7 +53,8 @@ const ports = async (world: World): Promise<readonly Finding[]> => {
       { what: 'ports', isGood: true, detail: `tacho up is running on this data folder (engine pid ${running.pid})` },
     ];
   const wanted: readonly (readonly [string, number, string])[] = [
-    ['receiver', receiver.http_port, 'TACHO_RECEIVER_HTTP_PORT'],
+    ['OTLP/HTTP', receiver.http_port, 'TACHO_RECEIVER_HTTP_PORT'],
+    ['OTLP/gRPC', receiver.grpc_port, 'TACHO_RECEIVER_GRPC_PORT'],
     ['api', api.port, 'TACHO_API_PORT'],
     ...(clickhouse.url === '' ? ([['clickhouse', clickhouse.port, 'TACHO_CLICKHOUSE_PORT']] as const) : []),
   ];

@@ -112,6 +112,7 @@ const sayHello = (world: World, options: UpOptions, storeUrl: string, startedMs:
     `Tachograph is up (${seconds} s).`,
     `  console      http://${shown(api.host)}:${api.port}`,
     `  OTLP/HTTP    http://${shown(receiver.host)}:${receiver.http_port}   (export OTEL_EXPORTER_OTLP_ENDPOINT to it)`,
+    `  OTLP/gRPC    http://${shown(receiver.host)}:${receiver.grpc_port}`,
     `  ClickHouse   ${storeUrl}   (read-only for other clients)`,
     `  event log    ${kafka.brokers.length > 0 ? `Kafka ${kafka.brokers.join(', ')}` : `sqlite in ${data.dir}`}`,
     ...(options.demo

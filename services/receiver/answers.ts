@@ -1,41 +1,59 @@
-import type { OtlpEncoding } from '../../schemas/otlp/decode.ts';
 import type { OtlpRefusal } from '../../schemas/otlp/types.ts';
 import { WireWriter } from '../../schemas/otlp/wire-writer.ts';
-
-/** What goes back to the sender. */
-export interface Answer {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: Uint8Array;
-}
+import { GRPC_STATUS } from '../runtime/grpc/server.ts';
 
 export type ExportSignal = 'spans' | 'logs' | 'metrics';
 
-/** HTTP status → google.rpc.Code (https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto). */
-const RPC_CODES: ReadonlyMap<number, number> = new Map([
-  [400, 3], // INVALID_ARGUMENT
-  [401, 16], // UNAUTHENTICATED
-  [403, 7], // PERMISSION_DENIED
-  [404, 5], // NOT_FOUND
-  [405, 12], // UNIMPLEMENTED
-  [413, 3], // INVALID_ARGUMENT: RESOURCE_EXHAUSTED would invite a retry
-  [415, 12], // UNIMPLEMENTED
-  [500, 13], // INTERNAL
-  [503, 14], // UNAVAILABLE
-]);
-const RPC_UNKNOWN = 2;
+/** Every way to say no, with what it is called over HTTP and in google.rpc.Status, which both transports carry. */
+export const REFUSALS = {
+  malformed: { httpStatus: 400, rpcCode: GRPC_STATUS.INVALID_ARGUMENT },
+  unauthenticated: { httpStatus: 401, rpcCode: GRPC_STATUS.UNAUTHENTICATED },
+  forbidden: { httpStatus: 403, rpcCode: GRPC_STATUS.PERMISSION_DENIED },
+  not_found: { httpStatus: 404, rpcCode: GRPC_STATUS.NOT_FOUND },
+  not_a_post: { httpStatus: 405, rpcCode: GRPC_STATUS.UNIMPLEMENTED },
+  /** RESOURCE_EXHAUSTED would invite senders that know no RetryInfo to try again. */
+  too_large: { httpStatus: 413, rpcCode: GRPC_STATUS.INVALID_ARGUMENT },
+  unsupported: { httpStatus: 415, rpcCode: GRPC_STATUS.UNIMPLEMENTED },
+  internal: { httpStatus: 500, rpcCode: GRPC_STATUS.INTERNAL },
+  unavailable: { httpStatus: 503, rpcCode: GRPC_STATUS.UNAVAILABLE },
+} as const;
+export type RefusalKind = keyof typeof REFUSALS;
 
-const CONTENT_TYPES: Readonly<Record<OtlpEncoding, string>> = {
-  protobuf: 'application/x-protobuf',
-  json: 'application/json',
-};
+/** No, decided once: each transport writes it in its own words. */
+export interface Refusal {
+  readonly kind: 'refused';
+  readonly why: RefusalKind;
+  readonly message: string;
+  /** The sender keeps the data and sends it again after this; null: sending it again would not help. */
+  readonly retrySeconds: number | null;
+}
 
-/** JSON names of the rejected count in Export…PartialSuccess. */
-const REJECTED: Readonly<Record<ExportSignal, string>> = {
-  spans: 'rejectedSpans',
-  logs: 'rejectedLogRecords',
-  metrics: 'rejectedDataPoints',
-};
+/** Taken, but for the items refused. */
+export interface Exported {
+  readonly kind: 'exported';
+  readonly signal: ExportSignal;
+  readonly refusals: readonly OtlpRefusal[];
+  /** Where the records came to stand (`positionText`); '' when none were written. */
+  readonly position: string;
+}
+
+/** What goes back to the sender, whatever the transport. */
+export type Answer = Exported | Refusal;
+
+/** Metadata or header of the answer that says where the records came to stand. */
+export const POSITION_HEADER = 'x-tacho-position';
+
+/** A no for good. */
+export const refusal = (why: RefusalKind, message: string): Refusal => ({
+  kind: 'refused',
+  why,
+  message,
+  retrySeconds: null,
+});
+
+/** The kind of a decision that was made in HTTP terms. */
+export const kindOfStatus = (status: 400 | 401 | 403): RefusalKind =>
+  status === 400 ? 'malformed' : status === 401 ? 'unauthenticated' : 'forbidden';
 
 /** Refusals spelled out in one answer; the rest is a count. */
 const REFUSALS_TOLD_MAX = 5;
@@ -50,53 +68,26 @@ export const refusalsText = (refusals: readonly OtlpRefusal[]): string => {
 };
 
 /** Export…ServiceResponse: empty when all was taken, else with partial_success (rejected 1, error_message 2). */
-export const exported = (
-  encoding: OtlpEncoding,
-  signal: ExportSignal,
-  refusals: readonly OtlpRefusal[],
-  headers: Readonly<Record<string, string>> = {},
-): Answer => {
-  const isPartial = refusals.length > 0;
-  const errorMessage = refusalsText(refusals);
-  if (encoding === 'json') {
-    const partialSuccess = { [REJECTED[signal]]: String(refusals.length), errorMessage };
-    return answer(200, encoding, jsonBytes(isPartial ? { partialSuccess } : {}), headers);
-  }
+export const exportedBytes = ({ refusals }: Exported): Uint8Array => {
   const out = new WireWriter(64);
-  if (isPartial) {
+  if (refusals.length > 0) {
     const mark = out.open(1);
     out.tag(1, 0);
     out.varint(refusals.length);
-    out.string(2, errorMessage);
+    out.string(2, refusalsText(refusals));
     out.close(mark);
   }
-  return answer(200, encoding, out.finish(), headers);
+  return out.finish();
 };
 
-/** google.rpc.Status (code 1, message 2) with its HTTP status. */
-export const failed = (encoding: OtlpEncoding, status: number, message: string): Answer =>
-  answer(status, encoding, statusBytes(encoding, status, message, null), {});
+/** Type of the one detail a refusal may carry. */
+export const RETRY_INFO = 'type.googleapis.com/google.rpc.RetryInfo';
 
-/** 503: the sender keeps the data and sends it again after `retrySeconds` (Retry-After, google.rpc.RetryInfo). */
-export const overloaded = (encoding: OtlpEncoding, message: string, retrySeconds: number): Answer =>
-  answer(503, encoding, statusBytes(encoding, 503, message, retrySeconds), { 'retry-after': String(retrySeconds) });
-
-const RETRY_INFO = 'type.googleapis.com/google.rpc.RetryInfo';
-
-const statusBytes = (
-  encoding: OtlpEncoding,
-  status: number,
-  message: string,
-  retrySeconds: number | null,
-): Uint8Array => {
-  const code = RPC_CODES.get(status) ?? RPC_UNKNOWN;
-  if (encoding === 'json') {
-    const details = retrySeconds === null ? [] : [{ '@type': RETRY_INFO, retryDelay: `${retrySeconds}s` }];
-    return jsonBytes(details.length === 0 ? { code, message } : { code, message, details });
-  }
+/** google.rpc.Status (code 1, message 2, details 3) with google.rpc.RetryInfo when the sender shall come back. */
+export const statusBytes = ({ why, message, retrySeconds }: Refusal): Uint8Array => {
   const out = new WireWriter(64 + message.length);
   out.tag(1, 0);
-  out.varint(code);
+  out.varint(REFUSALS[why].rpcCode);
   out.string(2, message);
   if (retrySeconds !== null) {
     const any = out.open(3);
@@ -111,12 +102,3 @@ const statusBytes = (
   }
   return out.finish();
 };
-
-const jsonBytes = (value: object): Uint8Array => Buffer.from(JSON.stringify(value));
-
-const answer = (
-  status: number,
-  encoding: OtlpEncoding,
-  body: Uint8Array,
-  headers: Readonly<Record<string, string>>,
-): Answer => ({ status, headers: { ...headers, 'content-type': CONTENT_TYPES[encoding] }, body });

@@ -90,7 +90,7 @@ const transcode = (
 };
 
 /** `topic/partition/offset` of the last record in each partition, comma-separated: value of `x-tacho-position`. */
-export const positionHeader = (positions: readonly RecordPosition[]): string => {
+export const positionText = (positions: readonly RecordPosition[]): string => {
   const last = new Map<string, number>();
   for (const { topic, partition, offset } of positions) {
     const place = `${topic}/${partition}`;

@@ -1,57 +1,85 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { OtlpEncoding } from '../../schemas/otlp/decode.ts';
 import { isTimeShift, TENANT_HEADER, TIME_SHIFT_HEADER } from '../../schemas/tenant.ts';
 import type { Access, Caller } from '../runtime/access.ts';
+import type { GrpcCall } from '../runtime/grpc/server.ts';
 import { CONTENT_ENCODINGS, type ContentEncoding } from '../runtime/http/body.ts';
 import { tenantOf } from '../runtime/http/tenant.ts';
-import { type Answer, type ExportSignal, failed } from './answers.ts';
+import { type ExportSignal, kindOfStatus, type Refusal, refusal } from './answers.ts';
 import { encodingOfContentType, type SenderFacts } from './export-request.ts';
 
 /** What is known of a request once its head was read. */
 export interface Head extends SenderFacts {
+  readonly kind: 'head';
   readonly signal: ExportSignal;
   readonly encoding: OtlpEncoding;
   readonly compression: ContentEncoding;
 }
 
-export type HeadOutcome =
-  | { readonly kind: 'head'; readonly head: Head }
-  | { readonly kind: 'refused'; readonly answer: Answer };
-
-/** Judges a request by its head, before a byte of its body is read. Errors in an unknown encoding are JSON. */
-export const headOf = (request: IncomingMessage, signal: ExportSignal | null, access: Access): HeadOutcome => {
+/** Judges an HTTP request by its head, before a byte of its body is read. */
+export const httpHeadOf = (request: IncomingMessage, signal: ExportSignal | null, access: Access): Head | Refusal => {
   const { headers } = request;
+  const caller = callerOf(headers, request.socket.remoteAddress, access);
+  if (caller.kind === 'refused') return caller;
+  if (signal === null) return refusal('not_found', 'OTLP is taken at /v1/traces, /v1/logs and /v1/metrics');
+  if (request.method !== 'POST') return refusal('not_a_post', 'OTLP is sent with POST');
   const encoding = encodingOfContentType(headers['content-type'] ?? '');
-  const refuse = (status: number, detail: string): HeadOutcome => {
-    const answer = failed(encoding ?? 'json', status, detail);
-    const extra = status === 405 ? { allow: 'POST' } : status === 401 ? { 'www-authenticate': 'Bearer' } : {};
-    return { kind: 'refused', answer: { ...answer, headers: { ...answer.headers, ...extra } } };
-  };
-  const decision = access.decide({ headers, remoteAddress: request.socket.remoteAddress ?? '', needs: 'ingest' });
-  if (decision.kind === 'denied') return refuse(decision.status, decision.detail);
-  if (signal === null) return refuse(404, 'OTLP is taken at /v1/traces, /v1/logs and /v1/metrics');
-  if (request.method !== 'POST') return refuse(405, 'OTLP is sent with POST');
-  if (encoding === null) return refuse(415, 'Content-Type must be application/x-protobuf or application/json');
-  const compression = compressionOf(headers['content-encoding']);
-  if (compression === null) return refuse(415, `Content-Encoding must be one of ${CONTENT_ENCODINGS.join(', ')}`);
+  if (encoding === null)
+    return refusal('unsupported', 'Content-Type must be application/x-protobuf or application/json');
+  const compression = compressionOf('Content-Encoding', headers['content-encoding']);
+  if (typeof compression !== 'string') return compression;
+  return headOf(headers, caller.caller, { signal, encoding, compression });
+};
+
+const METHODS: ReadonlyMap<string, ExportSignal> = new Map([
+  ['/opentelemetry.proto.collector.trace.v1.TraceService/Export', 'spans'],
+  ['/opentelemetry.proto.collector.logs.v1.LogsService/Export', 'logs'],
+  ['/opentelemetry.proto.collector.metrics.v1.MetricsService/Export', 'metrics'],
+]);
+
+/** The signal of a gRPC method; null for those we do not have. */
+export const signalOfMethod = (path: string): ExportSignal | null => METHODS.get(path) ?? null;
+
+/** Judges a gRPC call by its metadata, before a byte of its message is read. */
+export const grpcHeadOf = (call: GrpcCall, signal: ExportSignal | null, access: Access): Head | Refusal => {
+  const { headers } = call;
+  const caller = callerOf(headers, call.remoteAddress, access);
+  if (caller.kind === 'refused') return caller;
+  if (signal === null)
+    return refusal('unsupported', 'the methods are Export of the TraceService, LogsService and MetricsService of OTLP');
+  const compression = compressionOf('grpc-encoding', headers['grpc-encoding']);
+  if (typeof compression !== 'string') return compression;
+  return headOf(headers, caller.caller, { signal, encoding: 'protobuf', compression });
+};
+
+const callerOf = (
+  headers: IncomingHttpHeaders,
+  remoteAddress: string | undefined,
+  access: Access,
+): { readonly kind: 'caller'; readonly caller: Caller } | Refusal => {
+  const decision = access.decide({ headers, remoteAddress: remoteAddress ?? '', needs: 'ingest' });
+  return decision.kind === 'caller' ? decision : refusal(kindOfStatus(decision.status), decision.detail);
+};
+
+/** What both transports say in headers of the same name. */
+const headOf = (
+  headers: IncomingHttpHeaders,
+  caller: Caller,
+  rest: Pick<Head, 'signal' | 'encoding' | 'compression'>,
+): Head | Refusal => {
   const timeShiftMs = String(headers[TIME_SHIFT_HEADER] ?? '');
   if (timeShiftMs !== '' && !isTimeShift(timeShiftMs))
-    return refuse(400, `${TIME_SHIFT_HEADER} must be whole milliseconds`);
-  return withTenant(headers[TENANT_HEADER], decision.caller, refuse, { signal, encoding, compression, timeShiftMs });
+    return refusal('malformed', `${TIME_SHIFT_HEADER} must be whole milliseconds`);
+  const decision = tenantOf(headers[TENANT_HEADER], caller);
+  if (decision.kind === 'denied') return refusal(kindOfStatus(decision.status), decision.detail);
+  return { kind: 'head', ...rest, timeShiftMs, tenant: decision.tenant, vantage: caller.vantage };
 };
 
-const withTenant = (
-  header: string | string[] | undefined,
-  caller: Caller,
-  refuse: (status: number, detail: string) => HeadOutcome,
-  rest: Omit<Head, 'tenant' | 'vantage'>,
-): HeadOutcome => {
-  const decision = tenantOf(header, caller);
-  if (decision.kind === 'denied') return refuse(decision.status, decision.detail);
-  return { kind: 'head', head: { ...rest, tenant: decision.tenant, vantage: caller.vantage } };
-};
-
-const compressionOf = (header: string | undefined): ContentEncoding | null => {
-  const name = (header ?? '').trim().toLowerCase() || 'identity';
-  return CONTENT_ENCODINGS.find((known) => known === name) ?? null;
+const compressionOf = (name: string, header: string | string[] | undefined): ContentEncoding | Refusal => {
+  const asked =
+    String(header ?? '')
+      .trim()
+      .toLowerCase() || 'identity';
+  const known = CONTENT_ENCODINGS.find((encoding) => encoding === asked);
+  return known ?? refusal('unsupported', `${name} must be one of ${CONTENT_ENCODINGS.join(', ')}`);
 };

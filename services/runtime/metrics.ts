@@ -14,8 +14,8 @@ const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30];
 export const METRICS = {
   receiver_requests_total: {
     kind: 'counter',
-    help: 'Export requests answered, by signal and HTTP status.',
-    labels: ['signal', 'status'],
+    help: 'Export requests answered, by protocol (http, grpc), signal and status (of HTTP, or the gRPC code).',
+    labels: ['protocol', 'signal', 'status'],
   },
   receiver_items_total: {
     kind: 'counter',

@@ -17,10 +17,9 @@ const SILENT: Logger = {
 };
 const TOPICS = ['otlp_spans', 'otlp_logs'];
 
-let running: Receiver | null = null;
+const running: Receiver[] = [];
 afterEach(async () => {
-  await running?.drain();
-  running = null;
+  for (const receiver of running.splice(0)) await receiver.drain();
 });
 
 interface Setup {
@@ -37,7 +36,14 @@ export const start = async ({ settings = {}, tokens = [], wrap = (log) => log }:
   );
   const metrics = createMetrics();
   const receiver = createReceiver(
-    { host: '127.0.0.1', port: 0, bodyBytesMax: 20 * 1024 * 1024, inFlightBytesMax: 64 * 1024 * 1024, ...settings },
+    {
+      host: '127.0.0.1',
+      port: 0,
+      grpcPort: 0,
+      bodyBytesMax: 20 * 1024 * 1024,
+      inFlightBytesMax: 64 * 1024 * 1024,
+      ...settings,
+    },
     {
       log: wrap(memory),
       access: createAccess({ tokens, requireTokens: tokens.length > 0, allowedHosts: [] }),
@@ -48,8 +54,14 @@ export const start = async ({ settings = {}, tokens = [], wrap = (log) => log }:
     },
   );
   await receiver.start();
-  running = receiver;
-  return { receiver, metrics, log: memory, url: `http://127.0.0.1:${receiver.address().port}` };
+  running.push(receiver);
+  return {
+    receiver,
+    metrics,
+    log: memory,
+    url: `http://127.0.0.1:${receiver.address().port}`,
+    grpcPort: receiver.address().grpcPort,
+  };
 };
 
 /** Every record of a topic, read back through a consumer group of its own. */

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
 
@@ -42,10 +43,19 @@ export const readBody = async (
   if (announced > limits.bytesMax) return tooLarge(limits.bytesMax, true);
   if (request.headers.expect !== undefined) response.writeContinue();
   const received = await collect(request, limits);
-  if (!(received instanceof Uint8Array)) return received;
+  if (!Buffer.isBuffer(received)) return received;
   if (encoding === 'identity' || received.length === 0) return { kind: 'body', bytes: received };
   return unpack(received, encoding, limits);
 };
+
+/** What stands before the body in the same stream. */
+export interface BodyPrefix {
+  readonly bytes: number;
+  /** The size of the body that the first chunk announces; 0 when it does not say. */
+  readonly announcedBytes: (first: Buffer) => number;
+}
+
+const NO_PREFIX: BodyPrefix = { bytes: 0, announcedBytes: () => 0 };
 
 const tooLarge = (bytesMax: number, isUnread: boolean): BodyOutcome => ({
   kind: 'refused',
@@ -61,31 +71,43 @@ const overload = (isUnread: boolean): BodyOutcome => ({
   isUnread,
 });
 
-const collect = (request: IncomingMessage, limits: BodyLimits): Promise<Uint8Array | BodyOutcome> =>
+/** All bytes of a stream, its prefix included, or why not. Never throws for what the sender did. */
+export const collect = (
+  source: Readable,
+  limits: BodyLimits,
+  prefix: BodyPrefix = NO_PREFIX,
+): Promise<Buffer | BodyOutcome> =>
   new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let size = 0;
-    const settle = (outcome: Uint8Array | BodyOutcome): void => {
-      request.off('data', onData);
-      request.off('end', onEnd);
-      request.off('close', onGone);
+    const settle = (outcome: Buffer | BodyOutcome): void => {
+      source.off('data', onData);
+      source.off('end', onEnd);
+      source.off('close', onGone);
       resolve(outcome);
     };
+    const isTooLarge = (chunk: Buffer): boolean =>
+      size > limits.bytesMax + prefix.bytes || (chunks.length === 0 && prefix.announcedBytes(chunk) > limits.bytesMax);
     const onData = (chunk: Buffer): void => {
       size += chunk.length;
-      if (size > limits.bytesMax) settle(tooLarge(limits.bytesMax, true));
+      if (isTooLarge(chunk)) settle(tooLarge(limits.bytesMax, true));
       else if (!limits.admit(chunk.length)) settle(overload(true));
       else chunks.push(chunk);
     };
     const onEnd = (): void => settle(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, size));
     const onGone = (): void => settle({ kind: 'gone' });
-    request.on('data', onData);
-    request.on('end', onEnd);
-    request.on('close', onGone);
-    request.on('error', () => undefined); // 'close' follows and says it
+    source.on('data', onData);
+    source.on('end', onEnd);
+    source.on('close', onGone);
+    source.on('error', () => undefined); // 'close' follows and says it
   });
 
-const unpack = async (packed: Uint8Array, encoding: ContentEncoding, limits: BodyLimits): Promise<BodyOutcome> => {
+/** Decompresses within limits: a bomb is refused at the limit, not after it was unpacked. */
+export const unpack = async (
+  packed: Uint8Array,
+  encoding: ContentEncoding,
+  limits: BodyLimits,
+): Promise<BodyOutcome> => {
   const allowed = Math.min(limits.bytesMax, Math.max(RATIO_FREE_BYTES, packed.length * RATIO_MAX));
   try {
     const bytes = await decompress(packed, encoding, allowed);

@@ -73,10 +73,15 @@ export const createHttpServer = (settings: HttpServerSettings): HttpServer => {
   };
 };
 
-const portOf = (address: string | AddressInfo | null, fallback: number): number =>
+/** The port a listening server was given. */
+export const portOf = (address: string | AddressInfo | null, fallback: number): number =>
   address !== null && typeof address === 'object' ? address.port : fallback;
 
-const listenError = ({ host, port, portKey }: HttpServerSettings, cause: Error): Error => {
+/** What a server that could not listen says: the config key when it is a person's to mend. */
+export const listenError = (
+  { host, port, portKey }: Pick<HttpServerSettings, 'host' | 'port' | 'portKey'>,
+  cause: Error,
+): Error => {
   const code = 'code' in cause ? cause.code : '';
   if (code === 'EADDRINUSE')
     return new ConfigError([{ key: portKey, value: `${port} (in use)`, allowed: 'a free port' }]);
