@@ -191,7 +191,8 @@ const stepAll = <Input, State>(
   // State after the outputs it accounts for: a state row without its outputs would swallow them at replay.
   tables.push({
     table: 'run_state',
-    identity: ['run_key'],
+    // Batches of two folds over one topic have the same id: without the service, one would take the other's rows for its own.
+    identity: ['service', 'run_key'],
     rows: stateRows,
     pieces: { bytesMax: INSERT_BYTES_MAX, bytesOf: (row) => String(row['state']).length },
   });
