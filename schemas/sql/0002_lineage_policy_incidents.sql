@@ -245,3 +245,24 @@ ENGINE = {{ReplacingMergeTree(version)}}
 ORDER BY (tenant_id, budget_id, period_start)
 TTL toDateTime(computed_at) + toIntervalDay({{days_ledger}})
 SETTINGS {{dedup}};
+
+-- What each audit found, check by check: the newest audit_id is the state of the promise. Not a stream's table.
+CREATE TABLE IF NOT EXISTS {{db}}.audit_results {{on_cluster}}
+(
+  audit_id String,
+  position UInt16,
+  check LowCardinality(String),
+  claim String,
+  kind LowCardinality(String),
+  findings UInt32,
+  waiting UInt32,
+  places Array(String),
+  watermark DateTime64(3, 'UTC'),
+  started_at DateTime64(3, 'UTC'),
+  finished_at DateTime64(3, 'UTC')
+)
+ENGINE = {{MergeTree}}
+PARTITION BY toYYYYMM(finished_at)
+ORDER BY (finished_at, audit_id, position)
+TTL toDateTime(finished_at) + toIntervalDay({{days_ledger}})
+SETTINGS {{dedup}};
