@@ -75,6 +75,7 @@ const SERVICES = {
   receiver: 'take OTLP over HTTP and gRPC and write it to the event log',
   normalizer: 'decode, recognise, redact; write spans and steps',
   ledger: 'book what each model call cost; write runs',
+  lineage: 'say which agent, tool, model, data and user met; write lineage_edges',
   api: 'query API and console',
 } as const;
 

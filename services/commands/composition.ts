@@ -2,6 +2,7 @@ import { TOPICS } from '../../schemas/topics.ts';
 import { createApi } from '../api/service.ts';
 import { createLedgerFold } from '../ledger/fold.ts';
 import { createPriceBook } from '../ledger/prices/registry.ts';
+import { createLineageFold } from '../lineage/fold.ts';
 import { createNormalizerTask } from '../normalizer/service.ts';
 import { createReceiver, type Receiver } from '../receiver/service.ts';
 import type { Access } from '../runtime/access.ts';
@@ -44,7 +45,7 @@ export const apiOf = (world: World, adapters: Adapters, pipeline: () => Pipeline
   );
 
 /** The services that read topics, in the order data flows. */
-export const STREAM_SERVICES = ['normalizer', 'ledger'] as const;
+export const STREAM_SERVICES = ['normalizer', 'ledger', 'lineage'] as const;
 export type StreamServiceName = (typeof STREAM_SERVICES)[number];
 
 /** A stream service by name, on the loop they all share. */
@@ -73,6 +74,8 @@ const taskOf = (name: StreamServiceName, world: World, adapters: Adapters): Stre
       );
     case 'ledger':
       return createFoldTask(createLedgerFold(createPriceBook()), [TOPICS.steps], { store: adapters.store });
+    case 'lineage':
+      return createFoldTask(createLineageFold(), [TOPICS.steps], { store: adapters.store });
   }
 };
 
