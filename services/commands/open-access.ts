@@ -24,6 +24,7 @@ export const openAccess = (config: Config): Access => {
   for (const [key, host] of [
     ['receiver.host', config.receiver.host],
     ['api.host', config.api.host],
+    ['health.host', config.health.port === 0 ? 'localhost' : config.health.host],
   ] as const) {
     const problem = assertBindAllowed(key, host, tokens);
     if (problem !== null) problems.push(problem);

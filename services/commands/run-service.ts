@@ -1,3 +1,4 @@
+import { createHealthDoor, createPingCheck, type HealthCheck, type HealthDoor } from '../runtime/http/health-door.ts';
 import type { PipelineReport } from '../runtime/pipeline.ts';
 import type { Service } from '../runtime/ports.ts';
 import { type Adapters, apiOf, receiverOf, STREAM_SERVICES, streamServiceOf } from './composition.ts';
@@ -12,33 +13,56 @@ import type { World } from './world.ts';
 export const runService = async (world: World, name: string): Promise<number> => {
   const crash = new AbortController();
   const access = openAccess(world.config);
-  const log = await openLog(world);
-  const opened = name === 'receiver' ? null : await openClientStore(world);
-  const { createDeferredStore } = await import('../runtime/store/deferred.ts');
-  const store = opened?.store ?? createDeferredStore();
-  const adapters: Adapters = { log, store, readonlyStore: opened?.readonlyStore ?? store, access };
-  const service = buildService(name, world, adapters, (error) => {
-    world.logger.error({ err: error }, 'a bug ended the process; what is stored decides where it goes on');
-    crash.abort();
-  });
-  const stop = AbortSignal.any([world.stop, crash.signal]);
+  let looks: readonly (() => Promise<HealthCheck>)[] = [async () => ({ name, state: 'starting', detail: 'opening' })];
+  const door = healthDoorOf(world, access, () => Promise.all(looks.map((look) => look())));
+  await startAll(door, world.logger, world.clock);
   try {
-    await log.ensureTopics(topicSpecs(world.config));
-    await startAll([service], world.logger, world.clock);
-    world.print(`tacho ${name} is running; Ctrl-C stops`);
-    await new Promise<void>((resolve) => {
-      if (stop.aborted) resolve();
-      stop.addEventListener('abort', () => resolve());
+    const log = await openLog(world);
+    const opened = name === 'receiver' ? null : await openClientStore(world);
+    const { createDeferredStore } = await import('../runtime/store/deferred.ts');
+    const store = opened?.store ?? createDeferredStore();
+    const adapters: Adapters = { log, store, readonlyStore: opened?.readonlyStore ?? store, access };
+    const service = buildService(name, world, adapters, (error) => {
+      world.logger.error({ err: error }, 'a bug ended the process; what is stored decides where it goes on');
+      crash.abort();
     });
-    return crash.signal.aborted ? 70 : 0;
+    looks = [
+      createPingCheck('event log', log, world.clock),
+      ...(opened === null ? [] : [createPingCheck('store', opened.store, world.clock)]),
+      async () => ({ name, ...service.health() }),
+    ];
+    const stop = AbortSignal.any([world.stop, crash.signal]);
+    try {
+      await log.ensureTopics(topicSpecs(world.config));
+      await startAll([service], world.logger, world.clock);
+      world.print(`tacho ${name} is running; Ctrl-C stops`);
+      await new Promise<void>((resolve) => {
+        if (stop.aborted) resolve();
+        stop.addEventListener('abort', () => resolve());
+      });
+      for (const one of door) one.close();
+      return crash.signal.aborted ? 70 : 0;
+    } finally {
+      await drainAll([service], world.logger, world.clock);
+      await opened?.close();
+      await log.close();
+    }
   } finally {
-    await drainAll([service], world.logger, world.clock);
-    await opened?.close();
-    await log.close();
+    await drainAll(door, world.logger, world.clock);
   }
 };
 
 const NO_REPORT: PipelineReport = { services: [] };
+
+/** The door of probes, when the config has one: first to open and last to close, so that it can tell how it goes. */
+const healthDoorOf = (
+  world: World,
+  access: Adapters['access'],
+  look: () => Promise<readonly HealthCheck[]>,
+): readonly HealthDoor[] => {
+  const { health } = world.config;
+  return health.port === 0 ? [] : [createHealthDoor(health, { ...world, access, look })];
+};
 
 const buildService = (name: string, world: World, adapters: Adapters, onCrash: (error: unknown) => void): Service => {
   const stream = STREAM_SERVICES.find((candidate) => candidate === name);

@@ -166,6 +166,8 @@ export const CONFIG = z.strictObject({
       sinks: z.array(SINK).default([]),
     })
     .prefault({}),
+  /** Probes and metrics of a service that runs alone; 0: no such door. `tacho up` has those of the API. */
+  health: z.strictObject({ host: text().default('127.0.0.1'), port: port().default(0) }).prefault({}),
   access: z.strictObject({ tokens_file: optional(), allowed_hosts: list().default([]) }).prefault({}),
   log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info') }).prefault({}),
 });
