@@ -9,6 +9,7 @@ import type { Store } from '../../services/runtime/ports.ts';
 import { silentLogger, startTestEngine, type TestEngine } from './engine.ts';
 import { richRunRows } from './seed-rich-run.ts';
 import { insertRows, seedRows } from './seed-rows.ts';
+import { watchRows } from './seed-watch.ts';
 
 /** The parts of an api over a given store, as `main.ts` would wire them for a caller on this machine. */
 export const testContext = (store: Store, change: Partial<ApiContext> = {}): ApiContext => ({
@@ -56,5 +57,6 @@ export const startSeededEngine = async (): Promise<TestEngine> => {
   const nowMs = systemClock.nowMs();
   await insertRows(engine.store, seedRows(nowMs), 'seed');
   await insertRows(engine.store, richRunRows(nowMs), 'rich');
+  await insertRows(engine.store, watchRows(nowMs), 'watch');
   return engine;
 };

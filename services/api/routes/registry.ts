@@ -1,14 +1,23 @@
 import { actionRoutes } from './actions.ts';
+import { budgetRoutes } from './budgets.ts';
 import { costRoutes } from './costs.ts';
+import { incidentRoutes } from './incidents.ts';
 import { pipelineRoutes } from './pipeline.ts';
 import type { Route } from './route.ts';
 import { runRoutes } from './runs.ts';
 import { sqlRoutes } from './sql.ts';
+import { violationRoutes } from './violations.ts';
 
-/** Every route of /api/v1, in the order OpenAPI lists them: what happened, what it cost, how the pipeline does, doors in. */
+/**
+ * Every route of /api/v1, in the order OpenAPI lists them: what happened, what it cost, which rule it broke and
+ * who must know, how the pipeline does, doors in.
+ */
 export const apiRoutes: readonly Route[] = [
   ...runRoutes,
   ...costRoutes,
+  ...violationRoutes,
+  ...incidentRoutes,
+  ...budgetRoutes,
   ...pipelineRoutes,
   ...sqlRoutes,
   ...actionRoutes,
