@@ -1,5 +1,6 @@
 import type { Clock, Store } from '../runtime/ports.ts';
-import { CHECKS, type Check } from './checks.ts';
+import type { Check } from './check.ts';
+import { CHECKS } from './checks.ts';
 import { findOpenBatches } from './open-batches.ts';
 
 /** A place where a claim does not hold. */
@@ -48,7 +49,8 @@ const SPILL_BYTES = 200 * 1024 * 1024;
 /** Rows of one batch are at most the retention of a topic (3 days by default) apart, and parts expire by the day. */
 const TTL_MARGIN_DAYS = 4;
 
-type Row = Pick<Finding, 'place' | 'detail'>;
+/** `service`: whose batch `place` names, of a check whose findings may be batches still open. */
+type Row = Pick<Finding, 'place' | 'detail'> & { readonly service?: string };
 
 /** Runs every check. A running system audits clean. `onCheck` is told of each result as it comes. */
 export const audit = async (
@@ -101,28 +103,31 @@ const lasting = async (
   let rows = await look();
   for (let looks = 1; rows.length > 0 && options.settleMs > 0 && looks < LOOKS_MAX; looks += 1) {
     await options.clock.sleep(options.settleMs / LOOKS_MAX);
-    const again = new Set((await look()).map((row) => row.place));
-    rows = rows.filter((row) => again.has(row.place));
+    const again = new Set((await look()).map(placeOf));
+    rows = rows.filter((row) => again.has(placeOf(row)));
   }
   return rows;
 };
 
+const placeOf = (row: Row): string => `${row.service ?? ''} ${row.place}`;
+
 /** Sorts what fails from what waits. */
 const settle = async (store: Store, check: Check, rows: readonly Row[]): Promise<CheckResult> => {
   const { name, claim, kind } = check;
-  const findings = rows.map((row) => ({ check: name, ...row }));
+  const findings = rows.map(({ place, detail }) => ({ check: name, place, detail }));
   if (kind === 'progress') return { name, claim, findings: [], waiting: findings };
   if (kind === 'proof' || findings.length === 0) return { name, claim, findings, waiting: [] };
-  const open = await findOpenBatches(store, new Set(findings.map((finding) => finding.place)));
+  const open = await findOpenBatches(store, rows);
+  const placeIfOpen = (row: Row): string | undefined => open.get(row.service ?? '')?.get(row.place);
   return {
     name,
     claim,
-    findings: findings
-      .filter((finding) => !open.has(finding.place))
-      .map((finding) => ({ ...finding, place: `batch ${finding.place}` })),
-    waiting: findings.flatMap((finding) => {
-      const place = open.get(finding.place);
-      return place === undefined ? [] : [{ ...finding, place }];
+    findings: rows
+      .filter((row) => placeIfOpen(row) === undefined)
+      .map((row) => ({ check: name, place: `batch ${row.place}`, detail: row.detail })),
+    waiting: rows.flatMap((row) => {
+      const place = placeIfOpen(row);
+      return place === undefined ? [] : [{ check: name, place, detail: row.detail }];
     }),
   };
 };

@@ -1,42 +1,19 @@
-/**
- * What `tacho audit` proves from stored data, each check one query that gives the places where it does not hold.
- * A running system passes: what the manifest told before the watermark is settled, and a finding that a second look no
- * longer meets was a batch on its way (audit.ts).
- */
-export interface Check {
-  readonly name: string;
-  /** One sentence: what holds when there are no findings. */
-  readonly claim: string;
-  /**
-   * SQL giving one row a finding: `place` and `detail`. `{until:DateTime64(3)}`: manifest rows written later are left
-   * to the next audit. `{since:DateTime64(3)}`: what was logged earlier may have expired from `table`.
-   */
-  readonly sql: string;
-  /** The table whose TTL bounds the check. */
-  readonly table: string;
-  /** 'open': rows that may belong to a batch still open; 'progress': says what waits, and is no failure. */
-  readonly kind: 'proof' | 'open' | 'progress';
-}
+import { type Check, PLACE, proof } from './check.ts';
+import { lineageChecks } from './lineage-checks.ts';
 
-/** Tables a batch writes, and the service that owns them. */
-const BATCH_TABLES: readonly (readonly [table: string, service: string])[] = [
+/** Tables a batch writes, and the service that owns them; null: all folds write it, and each row says whose it is. */
+const BATCH_TABLES: readonly (readonly [table: string, service: string | null])[] = [
   ['spans', 'normalizer'],
   ['span_content', 'normalizer'],
   ['dead_letters', 'normalizer'],
   ['ledger_entries', 'ledger'],
   ['span_duplicates', 'ledger'],
-  ['run_state', 'ledger'],
+  ['lineage_edges', 'lineage'],
+  ['run_state', null],
 ];
 
-const PLACE = `concat(service, ' ', topic, '/', toString(partition), ' log ', substring(log_id, 1, 8))`;
-
-const proof = (name: string, table: string, claim: string, sql: string): Check => ({
-  name,
-  claim,
-  sql,
-  table,
-  kind: 'proof',
-});
+/** Services that fold the steps the normalizer emits. */
+const FOLDS = ['ledger', 'lineage'] as const;
 
 const chain = proof(
   'chain',
@@ -70,45 +47,52 @@ const manifestOnce = proof(
    FROM batches GROUP BY batch_id, service HAVING count() > 1 ORDER BY detail LIMIT 100`,
 );
 
-const rowsOf = (table: string, service: string): Check =>
+/** Whose a row is: of a table with one owner, its name; of a shared one, what stands in the row. */
+const ownerOf = (service: string | null): string => (service === null ? 'toString(service)' : `'${service}'`);
+/** Manifest rows that speak of a table. */
+const tellers = (table: string, service: string | null): string =>
+  service === null ? `mapContains(rows, '${table}')` : `service = '${service}'`;
+
+const rowsOf = (table: string, service: string | null): Check =>
   proof(
     `rows:${table}`,
     table,
-    `${table} holds exactly the rows the manifest of the ${service} counts, batch by batch`,
+    `${table} holds exactly the rows the manifest of the ${service ?? 'folds'} counts, batch by batch`,
     // One pass over both, so that neither side has to fit into memory as a join would need.
     `SELECT max(whose) AS place, concat('manifest ', toString(sum(expected)), ', table ', toString(sum(found)), ', batch ', batch_id) AS detail
      FROM (
-       SELECT batch_id, ${PLACE} AS whose, rows['${table}'] AS expected, 0 AS found, 1 AS told FROM batches
-       WHERE service = '${service}' AND written_at <= {until:DateTime64(3)} AND logged_at >= {since:DateTime64(3)}
-       LIMIT 1 BY batch_id
+       SELECT batch_id, ${ownerOf(service)} AS owner, ${PLACE} AS whose, rows['${table}'] AS expected, 0 AS found, 1 AS told FROM batches
+       WHERE ${tellers(table, service)} AND written_at <= {until:DateTime64(3)} AND logged_at >= {since:DateTime64(3)}
+       LIMIT 1 BY batch_id, owner
        UNION ALL
-       SELECT batch_id, '' AS whose, 0 AS expected, 1 AS found, 0 AS told FROM ${table}
-     ) GROUP BY batch_id HAVING sum(told) > 0 AND sum(expected) != sum(found) ORDER BY place, batch_id LIMIT 100`,
+       SELECT batch_id, ${ownerOf(service)} AS owner, '' AS whose, 0 AS expected, 1 AS found, 0 AS told FROM ${table}
+     ) GROUP BY batch_id, owner HAVING sum(told) > 0 AND sum(expected) != sum(found) ORDER BY place, batch_id LIMIT 100`,
   );
 
-const orphansOf = (table: string, service: string): Check => ({
+const orphansOf = (table: string, service: string | null): Check => ({
   name: `orphans:${table}`,
   table,
   kind: 'open',
   claim: `no row of ${table} stands outside a batch of the manifest`,
-  sql: `SELECT batch_id AS place, concat(toString(sum(found)), ' rows of ${table} without a manifest row') AS detail
+  sql: `SELECT batch_id AS place, owner AS service, concat(toString(sum(found)), ' rows of ${table} without a manifest row of the ', owner) AS detail
         FROM (
-          SELECT batch_id, 1 AS found, 0 AS told FROM ${table} WHERE logged_at >= {since:DateTime64(3)}
+          SELECT batch_id, ${ownerOf(service)} AS owner, 1 AS found, 0 AS told FROM ${table} WHERE logged_at >= {since:DateTime64(3)}
           UNION ALL
-          SELECT batch_id, 0 AS found, 1 AS told FROM batches WHERE service = '${service}'
-        ) GROUP BY batch_id HAVING sum(told) = 0 AND sum(found) > 0 ORDER BY place LIMIT 100`,
+          SELECT batch_id, ${ownerOf(service)} AS owner, 0 AS found, 1 AS told FROM batches WHERE ${tellers(table, service)}
+        ) GROUP BY batch_id, owner HAVING sum(told) = 0 AND sum(found) > 0 ORDER BY place, owner LIMIT 100`,
 });
 
-/** How far the ledger has folded each partition of the steps, in the present life of that log. */
-const REACH = `SELECT key, argMax(reach, began) AS got, max(began) AS life
-     FROM (SELECT concat(topic, '/', toString(partition)) AS key, log_id, max(end) AS reach, min(logged_at) AS began
-           FROM batches WHERE service = 'ledger' GROUP BY key, log_id) GROUP BY key`;
+/** How far each fold has come in each partition of the steps, in the present life of that log. */
+const REACHES = `SELECT service, key, argMax(reach, began) AS got, max(began) AS life
+     FROM (SELECT toString(service) AS service, concat(topic, '/', toString(partition)) AS key, log_id, max(end) AS reach, min(logged_at) AS began
+           FROM batches WHERE service IN (${FOLDS.map((fold) => `'${fold}'`).join(', ')}) GROUP BY service, key, log_id)
+     GROUP BY service, key`;
 
-/** Batches of the normalizer whose steps are not folded yet, or not seen by this audit. A short list. */
+/** Batches of the normalizer whose steps the ledger has not folded yet, or not seen by this audit. A short list. */
 const UNFOLDED = `SELECT b.batch_id FROM (
      SELECT batch_id, written_at, arrayJoin(produced).1 AS key, arrayJoin(produced).2 AS wanted
      FROM batches WHERE service = 'normalizer' AND notEmpty(produced)
-   ) AS b LEFT JOIN (${REACH}) AS f ON f.key = b.key
+   ) AS b LEFT JOIN (SELECT * FROM (${REACHES}) WHERE service = 'ledger') AS f ON f.key = b.key
    WHERE b.written_at > {until:DateTime64(3)} OR (b.wanted > f.got AND b.written_at >= f.life - INTERVAL 1 MINUTE)`;
 
 /** Rows of spans that the ledger has had. */
@@ -139,13 +123,14 @@ const folded: Check = {
   name: 'folded',
   table: 'batches',
   kind: 'progress',
-  claim: 'every step the normalizer emitted was folded by the ledger',
-  sql: `SELECT concat('ledger ', p.key) AS place, concat('emitted up to ', toString(max(p.wanted)), ', folded up to ', toString(any(f.got))) AS detail
-        FROM (SELECT arrayJoin(produced).1 AS key, arrayJoin(produced).2 AS wanted, written_at FROM batches
-              WHERE service = 'normalizer' AND notEmpty(produced) AND written_at <= {until:DateTime64(3)}) AS p
-        LEFT JOIN (${REACH}) AS f ON f.key = p.key
+  claim: `every step the normalizer emitted was folded (${FOLDS.join(', ')})`,
+  sql: `SELECT concat(p.fold, ' ', p.key) AS place, concat('emitted up to ', toString(max(p.wanted)), ', folded up to ', toString(any(f.got))) AS detail
+        FROM (SELECT arrayJoin([${FOLDS.map((fold) => `'${fold}'`).join(', ')}]) AS fold, key, wanted, written_at FROM (
+                SELECT arrayJoin(produced).1 AS key, arrayJoin(produced).2 AS wanted, written_at FROM batches
+                WHERE service = 'normalizer' AND notEmpty(produced) AND written_at <= {until:DateTime64(3)})) AS p
+        LEFT JOIN (${REACHES}) AS f ON f.service = p.fold AND f.key = p.key
         WHERE p.written_at >= f.life - INTERVAL 1 MINUTE
-        GROUP BY p.key HAVING max(p.wanted) > any(f.got) ORDER BY place LIMIT 100`,
+        GROUP BY p.fold, p.key HAVING max(p.wanted) > any(f.got) ORDER BY place LIMIT 100`,
 };
 
 /** Runs beyond this many steps are told as summarised (see the ledger's limits), so their count is no proof. */
@@ -241,7 +226,7 @@ const runTotals = proof(
    ORDER BY place LIMIT 100`,
 );
 
-/** In the order a person would ask: the chain, the rows, the ledger. */
+/** In the order a person would ask: the chain, the rows, the ledger, the lineage. */
 export const CHECKS: readonly Check[] = [
   chain,
   start,
@@ -257,4 +242,5 @@ export const CHECKS: readonly Check[] = [
   netCalls,
   callsBooked,
   runTotals,
+  ...lineageChecks,
 ];

@@ -46,9 +46,9 @@ const unreliable = (store: Store, random: () => number): Store => {
 /** A seed takes half a minute; more of them by hand: CHAOS_SEEDS=20. */
 const SEEDS = Array.from({ length: Number(process.env['CHAOS_SEEDS'] ?? 1) }, (_, at) => [at + 1] as const);
 
-const GROUPS = ['tacho-normalizer', 'tacho-ledger'] as const;
+const GROUPS = ['tacho-normalizer', 'tacho-ledger', 'tacho-lineage'] as const;
 
-/** Starts the two services as a process of its own. */
+/** Starts the services as a process of its own. */
 const startProcess = async (log: MemoryEventLog, store: Store) => {
   const client = log.openClient();
   const services = createPipeline(client, store);
@@ -65,7 +65,8 @@ const feed = async (log: MemoryEventLog, store: Store, random: () => number) => 
     await log.append(records.splice(0, 16));
     await systemClock.sleep(Math.floor(random() * 100));
     const dice = random();
-    if (dice < 0.2) log.faults.evictMembers(GROUPS[dice < 0.1 ? 0 : 1]);
+    const group = GROUPS[Math.floor(dice * 15)];
+    if (group !== undefined) log.faults.evictMembers(group);
     if (dice < 0.6) continue;
     running.client.crash();
     if (dice > 0.8) for (const group of GROUPS) log.faults.loseOffsets(group);

@@ -1,6 +1,7 @@
 import { TOPICS } from '../../schemas/topics.ts';
 import { createLedgerFold } from '../../services/ledger/fold.ts';
 import { createPriceBook } from '../../services/ledger/prices/registry.ts';
+import { createLineageFold } from '../../services/lineage/fold.ts';
 import { createNormalizerTask } from '../../services/normalizer/service.ts';
 import { systemClock, systemRandom } from '../../services/runtime/clock.ts';
 import { createMemoryEventLog, type MemoryEventLog } from '../../services/runtime/event-log/memory.ts';
@@ -24,7 +25,7 @@ export const createPipelineLog = async (): Promise<MemoryEventLog> => {
   return log;
 };
 
-/** The normalizer and the ledger as `tacho up` wires them, on a given log and store. */
+/** The normalizer and what folds its steps, as `tacho up` wires them, on a given log and store. */
 export const createPipeline = (log: EventLog, store: Store): readonly StreamService[] => {
   const deps = { log, store, clock: systemClock, logger: silentLogger, metrics: createMetrics() };
   const source = { tenant: 'demo', tenant_from: 'header', vantage: 'agent' } as const;
@@ -40,6 +41,7 @@ export const createPipeline = (log: EventLog, store: Store): readonly StreamServ
     deps,
   );
   const ledger = createFoldTask(createLedgerFold(createPriceBook()), [TOPICS.steps], { store });
+  const lineage = createFoldTask(createLineageFold(), [TOPICS.steps], { store });
   const settings = {
     batchRecordsMax: 20,
     batchBytesMax: 8_000_000,
@@ -49,7 +51,7 @@ export const createPipeline = (log: EventLog, store: Store): readonly StreamServ
       throw error;
     },
   };
-  return [normalizer, ledger].map((task) => createStreamService(deps, task, settings));
+  return [normalizer, ledger, lineage].map((task) => createStreamService(deps, task, settings));
 };
 
 /** Every recorded request as a log record of its topic. */
@@ -72,14 +74,16 @@ export const untilDone = async (log: EventLog, services: readonly StreamService[
       }
     return true;
   };
-  const [normalizer, ledger] = services;
-  if (normalizer === undefined || ledger === undefined) throw new Error('two services make the pipeline');
-  await until(
-    'the pipeline is done',
-    async () =>
-      (await isDone(normalizer, [TOPICS.spans, TOPICS.logs])) && (await isDone(ledger, [TOPICS.steps])) ? true : null,
-    90_000,
-  ).catch((cause: unknown) => {
-    throw new Error(JSON.stringify(services.map((service) => service.report())), { cause });
-  });
+  const [normalizer, ...folds] = services;
+  if (normalizer === undefined || folds.length === 0) throw new Error('a normalizer and folds make the pipeline');
+  const isAllDone = async (): Promise<boolean> => {
+    if (!(await isDone(normalizer, [TOPICS.spans, TOPICS.logs]))) return false;
+    for (const fold of folds) if (!(await isDone(fold, [TOPICS.steps]))) return false;
+    return true;
+  };
+  await until('the pipeline is done', async () => ((await isAllDone()) ? true : null), 90_000).catch(
+    (cause: unknown) => {
+      throw new Error(JSON.stringify(services.map((service) => service.report())), { cause });
+    },
+  );
 };
