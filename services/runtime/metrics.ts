@@ -73,6 +73,31 @@ export const METRICS = {
   store_insert_seconds: { kind: 'histogram', help: 'One insert until confirmed.', labels: ['table'], buckets: SECONDS },
   normalizer_items_total: { kind: 'counter', help: 'Spans and log records normalised.', labels: ['family'] },
   ledger_entries_total: { kind: 'counter', help: 'Bookings by reason.', labels: ['reason'] },
+  alerter_notifications_total: {
+    kind: 'counter',
+    help: 'Attempts to notify a sink, by what came of them (sent, failed, given_up).',
+    labels: ['sink', 'outcome'],
+  },
+  alerter_notifications_waiting: {
+    kind: 'gauge',
+    help: 'Notifications not yet taken by their sink, by partition of incident_events.',
+    labels: ['partition'],
+  },
+  alerter_incidents_open: {
+    kind: 'gauge',
+    help: 'Incidents open or acknowledged, by source and severity.',
+    labels: ['source', 'severity'],
+  },
+  alerter_budgets_computed_timestamp_seconds: {
+    kind: 'gauge',
+    help: 'When the budgets were last computed, unix seconds.',
+    labels: [],
+  },
+  alerter_budget_used_ratio: {
+    kind: 'gauge',
+    help: 'Spend of the current period against the limit, unknown calls at their ceiling; 1 = all of it.',
+    labels: ['budget'],
+  },
   api_requests_total: { kind: 'counter', help: 'API requests answered.', labels: ['route', 'status'] },
   api_request_seconds: { kind: 'histogram', help: 'API requests.', labels: ['route'], buckets: SECONDS },
 } as const satisfies Record<string, MetricSpec>;
