@@ -2,6 +2,7 @@ import { actionRoutes } from './actions.ts';
 import { budgetRoutes } from './budgets.ts';
 import { costRoutes } from './costs.ts';
 import { incidentRoutes } from './incidents.ts';
+import { lineageRoutes } from './lineage.ts';
 import { pipelineRoutes } from './pipeline.ts';
 import type { Route } from './route.ts';
 import { runRoutes } from './runs.ts';
@@ -9,11 +10,12 @@ import { sqlRoutes } from './sql.ts';
 import { violationRoutes } from './violations.ts';
 
 /**
- * Every route of /api/v1, in the order OpenAPI lists them: what happened, what it cost, which rule it broke and
+ * Every route of /api/v1, in the order OpenAPI lists them: what happened, who met whom, what it cost, which rule it broke and
  * who must know, how the pipeline does, doors in.
  */
 export const apiRoutes: readonly Route[] = [
   ...runRoutes,
+  ...lineageRoutes,
   ...costRoutes,
   ...violationRoutes,
   ...incidentRoutes,
