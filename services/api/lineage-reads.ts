@@ -151,18 +151,17 @@ const walkOneWay = async (
   const seen = new Set([nodeText(ask.node)]);
   let frontier: readonly NodeName[] = [ask.node];
   for (let depth = 1; depth <= ask.depth && frontier.length > 0; depth += 1) {
-    const next: NodeName[] = [];
+    const reached = new Map<string, NodeName>();
     for (const nodes of piecesOf(frontier)) {
       const found = await askNeighbours(context, ask, direction, nodes, gathered);
-      for (const node of found.map((edge) => farEnd(edge, direction))) {
-        const key = nodeText(node);
-        if (seen.has(key)) continue;
-        seen.add(key);
-        if (!gathered.distances.has(key)) gathered.distances.set(key, direction === 'up' ? -depth : depth);
-        if (node.id !== ANY) next.push(node);
-      }
+      for (const edge of found) reached.set(nodeText(farEnd(edge, direction)), farEnd(edge, direction));
     }
-    frontier = next;
+    const fresh = [...reached].filter(([key]) => !seen.has(key));
+    for (const [key] of fresh) {
+      seen.add(key);
+      if (!gathered.distances.has(key)) gathered.distances.set(key, direction === 'up' ? -depth : depth);
+    }
+    frontier = fresh.map(([, node]) => node).filter((node) => node.id !== ANY);
   }
 };
 
