@@ -9,8 +9,8 @@ export interface BudgetForecast {
   /** Known spend alone, USD. */
   readonly spent_usd: string;
   /** With every call of unknown cost at its ceiling, USD. Equal when nothing is unknown. */
-  readonly upper_usd: string;
-  /** When known spend reaches the limit; null: not within the period, or it already has. */
+  readonly counted_usd: string;
+  /** When that, with the unknown part at its ceiling, reaches the limit; null: not within the period, or it has. */
   readonly limit_reached_at: string | null;
 }
 
@@ -32,14 +32,15 @@ export const budgetForecast = (row: BudgetPeriodRow, nowMs: number): BudgetForec
   }
   const elapsed = Math.min(computed, end) - start;
   const length = end - start;
-  if (nowMs >= end || row.calls <= 0 || elapsed * ELAPSED_SHARE_MIN < length) return null;
+  if (nowMs >= end || row.calls <= 0 || elapsed <= 0 || elapsed * ELAPSED_SHARE_MIN < length) return null;
   const stretched = (value: bigint): bigint => (value * BigInt(length)) / BigInt(elapsed);
-  const reachesAt = spent > 0n && spent < limit ? start + Number((limit * BigInt(elapsed)) / spent) : null;
+  const counted = spent + ceiling;
+  const reachesAt = counted > 0n && counted < limit ? start + Number((limit * BigInt(elapsed)) / counted) : null;
   return {
     is_estimate: true,
     method: 'linear_burn',
     spent_usd: decimalText(stretched(spent)),
-    upper_usd: decimalText(stretched(spent + ceiling)),
+    counted_usd: decimalText(stretched(counted)),
     limit_reached_at: reachesAt !== null && reachesAt < end ? isoOf(reachesAt) : null,
   };
 };

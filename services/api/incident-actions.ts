@@ -82,12 +82,16 @@ const eventIdOf = (context: ApiContext, incident: IncidentRow, ask: ActionAsk): 
       : ['incident-action-key', incident.tenant_id, incident.incident_id, ask.action, ask.actor, ask.key],
   );
 
-/** Why this cannot be done now; null: it can. Silence outlasts a resolution, and a comment is always welcome. */
+/** Why this would change nothing now; null: it can be done. A comment is always welcome. */
 const refusalOf = (incident: IncidentRow, action: IncidentAction): string | null => {
-  if (incident.state !== 'resolved' || action === 'comment' || action === 'silence') return null;
-  const by = incident.resolved_by === null ? 'by itself' : `by ${incident.resolved_by}`;
-  const since = incident.resolved_at === null ? '' : ` at ${incident.resolved_at}`;
-  return `the incident was resolved ${by}${since}; it opens again when it is observed again`;
+  if (action === 'comment') return null;
+  if (incident.state === 'resolved') {
+    const by = incident.resolved_by === null ? 'ended by itself' : `was resolved by ${incident.resolved_by}`;
+    const since = incident.resolved_at === null ? '' : ` at ${incident.resolved_at}`;
+    return `the incident ${by}${since}; it opens again when it is observed again`;
+  }
+  if (action !== 'acknowledge' || incident.state !== 'acknowledged') return null;
+  return `${incident.acknowledged_by ?? 'somebody'} has it since ${incident.acknowledged_at ?? 'an unknown time'}`;
 };
 
 const appendEvent = async (

@@ -1,7 +1,7 @@
 import type { Row } from '../../services/runtime/ports.ts';
 import { utcMillis } from '../../services/runtime/stream/time.ts';
 import { BATCH, HOSTILE, RICH_RUN, SHARED_RUN } from './seed-builders.ts';
-import { deliveries, events, FLOW_VIOLATION, incidents } from './seed-incidents.ts';
+import { BUDGET_INCIDENT, deliveries, events, FLOW_VIOLATION, incidents } from './seed-incidents.ts';
 
 /** Violations, incidents, budgets and rule sets as their services write them, around the rich run; relative to now. */
 
@@ -138,6 +138,8 @@ const budget = (nowMs: number, row: Row & { readonly start_ms: number; readonly 
     spent_usd: '40',
     unknown_calls: 0,
     unknown_ceiling_usd: '0',
+    unknown_call_ceiling_usd: '1.5',
+    incident_id: '',
     calls: 120,
     thresholds: [0.5, 0.8, 1],
     reached: [],
@@ -160,7 +162,8 @@ const budgets = (nowMs: number): readonly Row[] => [
     unknown_ceiling_usd: '46.5',
     calls: 8120,
     reached: [0.5, 0.8],
-    state: 'warn',
+    state: 'warning',
+    incident_id: BUDGET_INCIDENT,
   }),
   budget(nowMs, {
     budget_id: 'research',

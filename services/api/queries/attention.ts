@@ -42,7 +42,7 @@ CROSS JOIN (SELECT uniqExact(tenant_id, violation_id) AS violations,
     uniqExactIf((tenant_id, violation_id), (tenant_id, violation_id) NOT IN (SELECT tenant_id, violation_id FROM violation_reviews ${reviews.sql})) AS unreviewed_violations
   FROM policy_violations ${violations.sql}) AS v
 CROSS JOIN (SELECT count() AS budgets, countIf(5 * (spent_usd + unknown_ceiling_usd) >= 4 * limit_usd) AS tight_budgets,
-    countIf(spent_usd >= limit_usd) AS exceeded_budgets
+    countIf(spent_usd + unknown_ceiling_usd >= limit_usd) AS exceeded_budgets
   FROM budget_status FINAL ${budgets.sql}) AS b
 ${READ_SETTINGS}`,
     params: { ...violations.params, ...budgets.params, ...incidents.params },

@@ -13,11 +13,15 @@ export interface BudgetPeriodRow {
   readonly limit_usd: string;
   readonly spent_usd: string;
   readonly unknown_calls: number;
+  /** The most that those calls count for; spent_usd + unknown_ceiling_usd is what counts against the limit. */
   readonly unknown_ceiling_usd: string;
+  /** What one call of unknown cost counts for. */
+  readonly unknown_call_ceiling_usd: string;
   readonly calls: number;
   readonly thresholds: readonly number[];
   readonly reached: readonly number[];
   readonly state: string;
+  readonly incident_id: string;
   readonly computed_at: string;
 }
 
@@ -35,7 +39,8 @@ export const budgetsQuery = (input: {
   return {
     sql: `SELECT tenant_id, budget_id, title, scope, period, timezone, period_start, period_end,
   toString(limit_usd) AS limit_usd, toString(spent_usd) AS spent_usd, unknown_calls,
-  toString(unknown_ceiling_usd) AS unknown_ceiling_usd, calls, thresholds, reached, state, computed_at
+  toString(unknown_ceiling_usd) AS unknown_ceiling_usd,
+  toString(unknown_call_ceiling_usd) AS unknown_call_ceiling_usd, calls, thresholds, reached, state, incident_id, computed_at
 FROM budget_status FINAL
 ${where.sql}
 ORDER BY tenant_id, budget_id, period_start DESC

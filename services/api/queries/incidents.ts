@@ -134,23 +134,30 @@ export interface IncidentEventRow {
   readonly ts: string;
   readonly kind: string;
   readonly transition: string | null;
+  /** wanted, suppressed (silenced) or overflow; null: nobody is told of this kind of event. */
+  readonly notification: string | null;
   readonly state: string;
   readonly severity: string;
   readonly title: string;
   readonly actor: string | null;
   readonly comment: string | null;
   readonly level: number | null;
+  readonly silenced_until: string | null;
   readonly run_id: string | null;
+  readonly sink: string | null;
   readonly detail: string;
   readonly logged_at: string;
 }
 
-/** Events of one incident that are given: the newest. A storm observes thousands of times; the count is in the row. */
+const EVENT_COLUMNS = `event_id, ts, kind, transition, notification, state, severity, title, actor, comment, level,
+  silenced_until, run_id, sink, detail, logged_at`;
+
+/** Events of one incident that are given: the newest. Repeated observations are counted in the row. */
 export const INCIDENT_EVENTS_MAX = 200;
 
 /** What happened to an incident, newest first. An event that was logged twice stands once. */
 export const incidentEventsQuery = (input: OneIncident): Query => ({
-  sql: `SELECT event_id, ts, kind, transition, state, severity, title, actor, comment, level, run_id, detail, logged_at
+  sql: `SELECT ${EVENT_COLUMNS}
 FROM (SELECT * FROM incident_events WHERE tenant_id = {tenant:String} AND incident_id = {incident_id:String} ORDER BY logged_at LIMIT 1 BY event_id)
 ORDER BY ts DESC, logged_at DESC, event_id
 LIMIT ${INCIDENT_EVENTS_MAX + 1}
@@ -160,7 +167,7 @@ ${READ_SETTINGS}`,
 
 /** Is this event of the incident in the store, and what did it change. */
 export const incidentEventQuery = (input: OneIncident & { readonly eventId: string }): Query => ({
-  sql: `SELECT event_id, ts, kind, transition, state, severity, title, actor, comment, level, run_id, detail, logged_at
+  sql: `SELECT ${EVENT_COLUMNS}
 FROM incident_events
 WHERE tenant_id = {tenant:String}
   AND incident_id = {incident_id:String}
@@ -195,46 +202,38 @@ ${READ_SETTINGS}`,
   params: { tenant: input.tenant, incident_id: input.incidentId },
 });
 
-/** Violations an incident names in its events: by their id in the event, or as its id. Fit for `IN (…)`. */
-export const VIOLATIONS_OF_INCIDENT = `SELECT if(JSONExtractString(detail, 'violation_id') = '', event_id, JSONExtractString(detail, 'violation_id'))
-  FROM incident_events
-  WHERE tenant_id = {tenant:String} AND incident_id = {incident_id:String} AND kind = 'observed'`;
-
-/** The incidents a violation bears on: those whose events name it. */
-export const violationIncidentsQuery = (input: { readonly tenant: string; readonly violationId: string }): Query => ({
-  sql: `SELECT ${COLUMNS}
-FROM incidents FINAL
-WHERE tenant_id = {tenant:String}
-  AND source = 'violation'
-  AND incident_id IN (SELECT incident_id FROM incident_events
-    WHERE tenant_id = {tenant:String} AND kind = 'observed'
-      AND (event_id = {violation_id:String} OR JSONExtractString(detail, 'violation_id') = {violation_id:String}))
-ORDER BY opened_at DESC
-LIMIT 10
-${READ_SETTINGS}`,
-  params: { tenant: input.tenant, violation_id: input.violationId },
-});
-
-export interface AffectedRunRow {
-  readonly run_id: string;
-  readonly observations: number;
-  readonly last_ts: string;
+/**
+ * What the alerter gathers in one incident: violations of one rule by one agent, else workflow, else service. Rules in
+ * mode `monitor` open none.
+ */
+export interface IncidentPlace {
+  readonly tenant: string;
+  readonly rule: string;
+  /** Agent, else workflow, else service. */
+  readonly who: string;
 }
 
-/** Runs an incident names; a storm has more than a page can use, and the list of violations has all. */
-export const AFFECTED_RUNS_MAX = 100;
-
-/** Runs that an incident's observations name, the latest first. */
-export const affectedRunsQuery = (input: OneIncident): Query => ({
-  sql: `SELECT assumeNotNull(e.run_id) AS run_id, uniqExact(e.event_id) AS observations, max(e.ts) AS last_ts
-FROM incident_events AS e
-WHERE e.tenant_id = {tenant:String}
-  AND e.incident_id = {incident_id:String}
-  AND e.kind = 'observed'
-  AND ifNull(e.run_id, '') != ''
-GROUP BY run_id
-ORDER BY last_ts DESC, run_id
-LIMIT ${AFFECTED_RUNS_MAX}
-${READ_SETTINGS}`,
-  params: { tenant: input.tenant, incident_id: input.incidentId },
+/** Where an incident about a rule gathers, from its own columns or from those of a violation. */
+export const placeOf = (
+  row: Pick<IncidentRow, 'tenant_id' | 'agent_name' | 'workflow' | 'service'>,
+  rule: string,
+): IncidentPlace => ({
+  tenant: row.tenant_id,
+  rule,
+  who: row.agent_name ?? row.workflow ?? row.service ?? '',
 });
+
+/** Rows of `incidents` or `policy_violations` in that place. */
+export const inPlace = (place: IncidentPlace, ruleColumn: 'rule_id' | 'subject'): Condition => ({
+  sql: `tenant_id = {tenant:String} AND ${ruleColumn} = {rule:String} AND coalesce(toString(agent_name), toString(workflow), toString(service)) = {who:String}`,
+  params: { ...place },
+});
+
+/** The incident that a violation bears on. */
+export const violationIncidentsQuery = (place: IncidentPlace): Query => {
+  const where = whereOf([{ sql: "source = 'violation'", params: {} }, inPlace(place, 'subject')]);
+  return {
+    sql: `SELECT ${COLUMNS}\nFROM incidents FINAL\n${where.sql}\nORDER BY opened_at DESC\nLIMIT 10\n${READ_SETTINGS}`,
+    params: where.params,
+  };
+};

@@ -1,5 +1,5 @@
 import type { Cursor } from '../cursor.ts';
-import { VIOLATIONS_OF_INCIDENT } from './incidents.ts';
+import { type IncidentPlace, inPlace } from './incidents.ts';
 import {
   type Condition,
   given,
@@ -231,20 +231,40 @@ ${READ_SETTINGS}`,
 });
 
 /** Violations of an incident that are shown; its count stands in its row. */
-export const INCIDENT_VIOLATIONS_MAX = 100;
+export const INCIDENT_VIOLATIONS_MAX = 50;
 
-/** The violations an incident was opened and observed by, newest first. */
-export const incidentViolationsQuery = (input: { readonly tenant: string; readonly incidentId: string }): Query => {
-  const where = whereOf([
-    tenantIs(input.tenant),
-    {
-      sql: `violation_id IN (${VIOLATIONS_OF_INCIDENT})`,
-      params: { incident_id: input.incidentId },
-    },
-  ]);
-  const body = joined(COLUMNS, where, input.tenant, whereOf([]));
+const ofIncident = (place: IncidentPlace): Condition =>
+  whereOf([inPlace(place, 'rule_id'), { sql: "mode != 'monitor'", params: {} }]);
+
+/** The violations behind an incident, newest first. */
+export const incidentViolationsQuery = (place: IncidentPlace): Query => {
+  const body = joined(COLUMNS, ofIncident(place), place.tenant, whereOf([]));
   return {
     sql: `${body.sql}\nORDER BY ts DESC, violation_id DESC\nLIMIT ${INCIDENT_VIOLATIONS_MAX}\n${READ_SETTINGS}`,
     params: body.params,
+  };
+};
+
+export interface AffectedRunRow {
+  readonly run_id: string;
+  readonly violations: number;
+  readonly last_ts: string;
+}
+
+/** Runs an incident names; a storm has more than a page can use, and the list of violations has all. */
+export const AFFECTED_RUNS_MAX = 100;
+
+/** Runs in which the violations behind an incident happened, the latest first. */
+export const affectedRunsQuery = (place: IncidentPlace): Query => {
+  const where = ofIncident(place);
+  return {
+    sql: `SELECT v.run_id AS run_id, uniqExact(v.violation_id) AS violations, max(v.ts) AS last_ts
+FROM policy_violations AS v
+${where.sql}
+GROUP BY run_id
+ORDER BY last_ts DESC, run_id
+LIMIT ${AFFECTED_RUNS_MAX}
+${READ_SETTINGS}`,
+    params: where.params,
   };
 };

@@ -14,10 +14,12 @@ const periodJson = (row: BudgetPeriodRow, nowMs: number) => ({
   spent_usd: row.spent_usd,
   unknown_calls: row.unknown_calls,
   unknown_ceiling_usd: row.unknown_ceiling_usd,
+  unknown_call_ceiling_usd: row.unknown_call_ceiling_usd,
   calls: row.calls,
   thresholds: [...row.thresholds],
   reached: [...row.reached],
   state: row.state,
+  incident_id: row.incident_id === '' ? null : row.incident_id,
   computed_at: row.computed_at,
   forecast: budgetForecast(row, nowMs),
 });

@@ -5,8 +5,6 @@ import { actorOf } from '../actor.ts';
 import { actOnIncident, findIncident, type IncidentAction } from '../incident-actions.ts';
 import { type BudgetPeriodRow, budgetsQuery } from '../queries/budgets.ts';
 import {
-  type AffectedRunRow,
-  affectedRunsQuery,
   type DeliveryRow,
   deliveriesQuery,
   INCIDENT_EVENTS_MAX,
@@ -14,9 +12,15 @@ import {
   type IncidentRow,
   incidentEventsQuery,
   incidentsQuery,
+  placeOf,
   STATE_FILTERS,
 } from '../queries/incidents.ts';
-import { incidentViolationsQuery, type ViolationRow } from '../queries/violations.ts';
+import {
+  type AffectedRunRow,
+  affectedRunsQuery,
+  incidentViolationsQuery,
+  type ViolationRow,
+} from '../queries/violations.ts';
 import { read } from '../reads.ts';
 import { tenantScope } from '../tenant-scope.ts';
 import { budgetsJson } from './budgets.ts';
@@ -99,20 +103,21 @@ const getIncident = defineRoute({
     deliveries: z.array(deliveryShape),
     violations: z.array(violationShape).describe('Newest first; of an incident about a rule.'),
     budget: budgetShape.nullable().describe('Of an incident about a budget.'),
-    runs: z.array(z.object({ run_id: z.string(), observations: z.number(), last_ts: z.string() })),
+    runs: z.array(z.object({ run_id: z.string(), violations: z.number(), last_ts: z.string() })),
   }),
   run: async ({ caller, params, query }, context) => {
     const incident = await findIncident(context, tenantScope(caller, query.tenant), params.incident_id);
     const one = { tenant: incident.tenant_id, incidentId: incident.incident_id };
     const isBudget = incident.source === 'budget';
+    const place = incident.source === 'violation' ? placeOf(incident, incident.subject) : null;
     const [events, deliveries, violations, periods, runs] = await Promise.all([
       read<IncidentEventRow>(context, incidentEventsQuery(one)),
       read<DeliveryRow>(context, deliveriesQuery(one)),
-      incident.source === 'violation' ? read<ViolationRow>(context, incidentViolationsQuery(one)) : [],
+      place === null ? [] : read<ViolationRow>(context, incidentViolationsQuery(place)),
       isBudget
         ? read<BudgetPeriodRow>(context, budgetsQuery({ tenant: incident.tenant_id, budget: incident.subject }))
         : [],
-      read<AffectedRunRow>(context, affectedRunsQuery(one)),
+      place === null ? [] : read<AffectedRunRow>(context, affectedRunsQuery(place)),
     ]);
     return {
       ...incidentJson(incident),
@@ -141,9 +146,10 @@ const actionAnswer = z.union([
 ]);
 
 const SUMMARIES: Readonly<Record<IncidentAction, string>> = {
-  acknowledge: 'Says that somebody has it. 409 when it is resolved.',
+  acknowledge: 'Says that somebody has it. 409 when somebody has, or it is resolved.',
   resolve: 'Says that it is over. It opens again when it is observed again. 409 when it is resolved.',
-  silence: 'Sends no notifications about it until a moment at most 30 days ahead. Needs until or minutes.',
+  silence:
+    'Sends no notifications about it until a moment at most 30 days ahead. Needs until or minutes. 409 when it is resolved.',
   comment: 'Adds a word to the timeline.',
 };
 

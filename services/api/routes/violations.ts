@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { RULE_MODES, SEVERITIES } from '../../../schemas/policy-violation.ts';
 import { actorOf } from '../actor.ts';
-import { type IncidentRow, violationIncidentsQuery } from '../queries/incidents.ts';
+import { type IncidentRow, placeOf, violationIncidentsQuery } from '../queries/incidents.ts';
 import { type RuleFileRow, ruleFilesQuery } from '../queries/policies.ts';
 import {
   REVIEW_STATES,
@@ -104,10 +104,12 @@ const getViolation = defineRoute({
   run: async ({ caller, params, query }, context) => {
     const violation = await findViolation(context, tenantScope(caller, query.tenant), params.violation_id);
     const id = { tenant: violation.tenant_id, violationId: violation.violation_id };
+    // A rule in mode monitor opens no incident; one of the same place is another version's.
+    const isMonitor = violation.mode === 'monitor';
     const [files, reviews, incidents] = await Promise.all([
       read<RuleFileRow>(context, ruleFilesQuery({ rulesetHash: violation.ruleset_hash, ruleId: violation.rule_id })),
       read<ReviewRow>(context, reviewsQuery(id)),
-      read<IncidentRow>(context, violationIncidentsQuery(id)),
+      isMonitor ? [] : read<IncidentRow>(context, violationIncidentsQuery(placeOf(violation, violation.rule_id))),
     ]);
     return {
       ...detailJson(violation),

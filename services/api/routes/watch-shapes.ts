@@ -72,12 +72,15 @@ export const incidentEventShape = z.object({
   ts: moment,
   kind: z.string(),
   transition: z.string().nullable().describe('What changed; null: nothing did.'),
+  notification: z.string().nullable().describe('wanted, suppressed (silenced) or overflow.'),
   state: z.string(),
   severity: z.string(),
   title: z.string(),
   actor: z.string().nullable(),
   comment: z.string().nullable(),
   level: z.number().nullable(),
+  silenced_until: moment.nullable(),
+  sink: z.string().nullable(),
   run_id: z.string().nullable(),
   detail: z.record(z.string(), z.unknown()),
 });
@@ -98,8 +101,8 @@ const forecastShape = z.object({
   is_estimate: z.literal(true),
   method: z.literal('linear_burn'),
   spent_usd: money.describe('Known spend at the end of the period, should it go on as on average so far.'),
-  upper_usd: money.describe('The same with every call of unknown cost at its ceiling.'),
-  limit_reached_at: moment.nullable(),
+  counted_usd: money.describe('The same with every call of unknown cost at its ceiling.'),
+  limit_reached_at: moment.nullable().describe('When that reaches the limit; null: not in this period, or it has.'),
 });
 
 const periodShape = z.object({
@@ -108,11 +111,13 @@ const periodShape = z.object({
   limit_usd: money,
   spent_usd: money.describe('What is known.'),
   unknown_calls: z.number(),
-  unknown_ceiling_usd: money.describe('The most that the calls of unknown cost count for.'),
+  unknown_ceiling_usd: money.describe('The most those calls count for; with spent_usd it counts against the limit.'),
+  unknown_call_ceiling_usd: money.describe('What one call of unknown cost counts for.'),
   calls: z.number(),
   thresholds: z.array(z.number()),
   reached: z.array(z.number()),
-  state: z.string(),
+  state: z.string().describe('ok, warning or exceeded.'),
+  incident_id: z.string().nullable().describe('The incident its thresholds open; there may be none yet.'),
   computed_at: moment,
   forecast: forecastShape.nullable().describe('An estimate; null when it cannot be known.'),
 });
