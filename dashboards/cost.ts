@@ -1,3 +1,4 @@
+import { COST_PANELS, COST_UID } from './cost/panel-ids.ts';
 import { SHARE_STEPS, USED_STEPS } from './parts/colours.ts';
 import type { DashboardSpec } from './parts/dashboard.ts';
 import {
@@ -15,10 +16,6 @@ import {
 import { bars, type PanelSpec, series, stat, table } from './parts/panels.ts';
 import { optionOf, scopeOf, tenantScope } from './parts/scope.ts';
 import type { Select } from './parts/select.ts';
-
-export const COST_UID = 'tachograph-cost';
-/** Panels that alert rules point to. */
-export const COST_PANELS = { budgets: 16 } as const;
 
 const ROWS_MAX = 50;
 /** USD per hour, whatever the width of the buckets. */

@@ -1,9 +1,8 @@
 import { answer } from './overview/answer.ts';
 import { pipeline, runs, trouble } from './overview/health.ts';
+import { OVERVIEW_UID } from './overview/panel-ids.ts';
 import { money, who, work } from './overview/work.ts';
 import type { DashboardSpec } from './parts/dashboard.ts';
-
-export const OVERVIEW_UID = 'tachograph-overview';
 
 /** What broke, since when, whose, and what it burns. */
 export const overview: DashboardSpec = {

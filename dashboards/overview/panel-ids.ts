@@ -1,3 +1,4 @@
+export const OVERVIEW_UID = 'tachograph-overview';
 /** Panels that alert rules point to. */
 export const OVERVIEW_PANELS = {
   freshness: 8,

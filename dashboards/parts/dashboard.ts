@@ -2,6 +2,7 @@ import {
   type Dashboard,
   DashboardBuilder,
   DashboardCursorSync,
+  type DashboardLink,
   DashboardLinkBuilder,
   DashboardLinkType,
 } from '@grafana/grafana-foundation-sdk/dashboard';
@@ -58,5 +59,9 @@ export const buildDashboard = (spec: DashboardSpec, settings: DashboardSettings)
     );
   for (const variable of variablesOf(settings.publicUrl)) builder.withVariable(variable);
   for (const panel of placed(spec.bands)) builder.withPanel(panel);
-  return builder.build();
+  const built = builder.build();
+  return { ...built, links: (built.links ?? []).map(shownInline) };
 };
+
+/** The SDK hides links in a menu by default; these two are what a reader looks for next. */
+const shownInline = ({ placement: _, ...link }: DashboardLink): DashboardLink => link;

@@ -18,7 +18,9 @@ export const optionOf = (column: string): string =>
 const isChosen = (variable: string, column: string): string =>
   `('*' IN (${chosen(variable)}) OR ${optionOf(column)} IN (${chosen(variable)}))`;
 
-const isTenant = (letter: string): string => isChosen('tenant', `${letter}.tenant_id`);
+/** The bare column: tenants are names of ours, and tables are ordered by them. */
+const isTenant = (letter: string): string =>
+  `('*' IN (${chosen('tenant')}) OR ${letter}.tenant_id IN (${chosen('tenant')}))`;
 
 /** The chosen tenants, services and agents, for a table that has one agent a row. */
 export const scopeOf = (letter: string): readonly string[] => [

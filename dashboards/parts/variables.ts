@@ -45,7 +45,7 @@ export const variablesOf = (publicUrl: string): readonly Builder<VariableModel>[
     .type(PLUGIN),
   query('tenant', 'Tenant', 'Whose agents.', {
     from: 'runs',
-    columns: { tenant: optionOf('r.tenant_id') },
+    columns: { tenant: 'toString(r.tenant_id)' },
     where: [RUN_WITHIN],
     groupBy: ['tenant'],
     orderBy: 'tenant',
