@@ -34,8 +34,6 @@ const KEEPALIVE_MS = 60_000;
 /** The default of 64 KiB costs a round trip for each 64 KiB of a batch. */
 const STREAM_WINDOW_BYTES = 1024 * 1024;
 const SESSION_WINDOW_BYTES = 4 * 1024 * 1024;
-/** All metadata of a call: room for a token and the names a proxy adds. */
-const HEADERS_BYTES_MAX = 16 * 1024;
 /** grpc-message in UTF-8; clients take 8 KiB of metadata in all, and each byte may need three. */
 const MESSAGE_BYTES_MAX = 1_000;
 
@@ -97,7 +95,6 @@ export const createGrpcServer = (settings: GrpcServerSettings): GrpcServer => {
     settings: {
       maxConcurrentStreams: STREAMS_MAX,
       initialWindowSize: STREAM_WINDOW_BYTES,
-      maxHeaderListSize: HEADERS_BYTES_MAX,
       enablePush: false,
     },
   });
@@ -199,7 +196,8 @@ const callOf = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, setting
       }, settings.requestTimeoutMs ?? REQUEST_TIMEOUT_MS);
       const outcome = await readMessage(stream, encoding, limits);
       clearTimeout(late);
-      return outcome;
+      // A connection that breaks also ends the stream: what is not whole then was not sent so, its sender is gone.
+      return outcome.kind === 'refused' && stream.aborted ? { kind: 'gone' } : outcome;
     },
     reply,
     destroy: () => stream.close(constants.NGHTTP2_INTERNAL_ERROR),
