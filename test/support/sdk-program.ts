@@ -1,11 +1,14 @@
 /**
- * A program as a user writes it: @opentelemetry/sdk-node with its stock OTLP/HTTP exporters, one agent run with a
- * tool and two model calls, and a log record. Usage: node sdk-program.ts proto|json ENDPOINT TENANT
+ * A program as a user writes it: @opentelemetry/sdk-node with its stock OTLP exporters, one agent run with a
+ * tool and two model calls, and a log record. Usage: node sdk-program.ts proto|json|grpc ENDPOINT TENANT
  */
+import { Metadata } from '@grpc/grpc-js';
 import { context, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import { logs } from '@opentelemetry/api-logs';
+import { OTLPLogExporter as GrpcLogExporter } from '@opentelemetry/exporter-logs-otlp-grpc';
 import { OTLPLogExporter as JsonLogExporter } from '@opentelemetry/exporter-logs-otlp-http';
 import { OTLPLogExporter as ProtoLogExporter } from '@opentelemetry/exporter-logs-otlp-proto';
+import { OTLPTraceExporter as GrpcTraceExporter } from '@opentelemetry/exporter-trace-otlp-grpc';
 import { OTLPTraceExporter as JsonTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { OTLPTraceExporter as ProtoTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto';
 import { BatchLogRecordProcessor } from '@opentelemetry/sdk-logs';
@@ -13,16 +16,35 @@ import { NodeSDK } from '@opentelemetry/sdk-node';
 
 const [encoding, endpoint, tenant] = process.argv.slice(2);
 const headers = { 'x-tacho-tenant': tenant ?? 'default' };
-const isJson = encoding === 'json';
-const TraceExporter = isJson ? JsonTraceExporter : ProtoTraceExporter;
-const LogExporter = isJson ? JsonLogExporter : ProtoLogExporter;
+const metadata = new Metadata();
+for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
+
+const exporters = () => {
+  const [traces, logRecords] = [`${endpoint}/v1/traces`, `${endpoint}/v1/logs`];
+  switch (encoding) {
+    case 'json':
+      return [
+        new JsonTraceExporter({ url: traces, headers }),
+        new JsonLogExporter({ url: logRecords, headers }),
+      ] as const;
+    case 'grpc':
+      return [
+        new GrpcTraceExporter({ url: endpoint ?? '', metadata }),
+        new GrpcLogExporter({ url: endpoint ?? '', metadata }),
+      ] as const;
+    default:
+      return [
+        new ProtoTraceExporter({ url: traces, headers }),
+        new ProtoLogExporter({ url: logRecords, headers }),
+      ] as const;
+  }
+};
+const [traceExporter, logExporter] = exporters();
 
 const sdk = new NodeSDK({
   serviceName: 'shop-assistant',
-  traceExporter: new TraceExporter({ url: `${endpoint}/v1/traces`, headers }),
-  logRecordProcessors: [
-    new BatchLogRecordProcessor({ exporter: new LogExporter({ url: `${endpoint}/v1/logs`, headers }) }),
-  ],
+  traceExporter,
+  logRecordProcessors: [new BatchLogRecordProcessor({ exporter: logExporter })],
   instrumentations: [],
 });
 sdk.start();

@@ -26,6 +26,8 @@ export interface Site {
   readonly dir: string;
   readonly env: Readonly<Record<string, string>>;
   readonly otlp: string;
+  /** OTLP over gRPC. */
+  readonly grpc: string;
   readonly api: string;
   readonly clickhouse: string;
   readonly remove: () => void;
@@ -47,6 +49,7 @@ export const createSite = async (extra: Readonly<Record<string, string>> = {}): 
       ...extra,
     },
     otlp: `http://127.0.0.1:${http}`,
+    grpc: `http://127.0.0.1:${grpc}`,
     api: `http://127.0.0.1:${api}`,
     clickhouse: `http://127.0.0.1:${clickhouse}`,
     remove: () => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }),

@@ -26,9 +26,9 @@ describe('a program with @opentelemetry/sdk-node and its stock exporters', () =>
     site.remove();
   });
 
-  test('protobuf and JSON arrive equal, are priced, and keep their tree', async () => {
+  test('protobuf, JSON and gRPC arrive equal, are priced, and keep their tree', async () => {
     const rowsOf = async (tenant: string) => {
-      expect(await runProgram(tenant, site.otlp)).toBe(0);
+      expect(await runProgram(tenant, tenant === 'grpc' ? site.grpc : site.otlp)).toBe(0);
       await until(`rows of ${tenant}`, async () =>
         (await sql(site, `SELECT 1 FROM spans WHERE tenant_id = '${tenant}'`)).length === 5 ? true : null,
       );
@@ -43,8 +43,9 @@ describe('a program with @opentelemetry/sdk-node and its stock exporters', () =>
     const proto = await rowsOf('proto');
     expect(proto.map((row) => row['step_kind'])).toEqual(expect.arrayContaining(['agent', 'llm', 'llm', 'tool']));
     expect(await rowsOf('json')).toEqual(proto);
+    expect(await rowsOf('grpc')).toEqual(proto);
 
-    for (const tenant of ['proto', 'json']) {
+    for (const tenant of ['proto', 'json', 'grpc']) {
       const booked = await until(`bookings of ${tenant}`, async () => {
         const rows = await sql<Record<string, unknown>>(
           site,
