@@ -48,7 +48,10 @@ const readExcerpt = async (response: Response): Promise<string> => {
   }
   await reader.cancel().catch(() => undefined);
   const text = Buffer.concat(chunks).subarray(0, ANSWER_BYTES_MAX).toString('utf8');
-  return text.replace(/[\p{Cc}\s]+/gu, ' ').trim().slice(0, EXCERPT_CHARS_MAX);
+  return text
+    .replace(/[\p{Cc}\s]+/gu, ' ')
+    .trim()
+    .slice(0, EXCERPT_CHARS_MAX);
 };
 
 /** fetch hides what went wrong in its cause. The address is left out: it may hold a secret. */

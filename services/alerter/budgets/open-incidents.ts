@@ -1,0 +1,60 @@
+import { z } from 'zod';
+import type { Severity } from '../../../schemas/policy-violation.ts';
+import type { Metrics } from '../../runtime/metrics.ts';
+import type { Store } from '../../runtime/ports.ts';
+
+/** An incident of a budget that is not resolved. */
+export interface OpenBudgetIncident {
+  readonly incident_id: string;
+  readonly tenant_id: string;
+  readonly subject: string;
+  readonly severity: Severity;
+  readonly title: string;
+  readonly observations: string;
+  readonly level: number | null;
+  readonly detail: string;
+}
+
+/** Incidents of budgets looked at together; the others come when these are cleared. */
+const READ_MAX = 5_000;
+
+/** Throws TransportError. */
+export const readOpenBudgetIncidents = (store: Store, signal: AbortSignal): Promise<readonly OpenBudgetIncident[]> =>
+  store.query<OpenBudgetIncident>(
+    `SELECT incident_id, tenant_id, subject, severity, title, toString(observations) AS observations, level, detail
+     FROM incidents FINAL WHERE source = 'budget' AND state != 'resolved' ORDER BY opened_at, incident_id LIMIT ${READ_MAX}`,
+    {},
+    signal,
+  );
+
+const DETAIL = z.object({ period_end: z.string() });
+
+/** When the period of a budget's incident ends, ms since 1970; null when its detail does not say. */
+export const periodEndOf = (incident: OpenBudgetIncident): number | null => {
+  try {
+    const endMs = Date.parse(DETAIL.parse(JSON.parse(incident.detail)).period_end);
+    return Number.isFinite(endMs) ? endMs : null;
+  } catch {
+    return null;
+  }
+};
+
+/** Brings the gauge of open incidents up to date. `known`: label pairs shown before, so that they can go to 0. */
+export const gaugeOpenIncidents = async (
+  store: Store,
+  metrics: Metrics,
+  known: Set<string>,
+  signal: AbortSignal,
+): Promise<void> => {
+  const rows = await store.query<{ readonly source: string; readonly severity: string; readonly n: string }>(
+    `SELECT source, severity, count() AS n FROM incidents FINAL WHERE state != 'resolved' GROUP BY source, severity`,
+    {},
+    signal,
+  );
+  const counts = new Map(rows.map((row) => [`${row.source}|${row.severity}`, Number(row.n)]));
+  for (const pair of new Set([...known, ...counts.keys()])) {
+    known.add(pair);
+    const [source = '', severity = ''] = pair.split('|');
+    metrics.gauge('alerter_incidents_open', counts.get(pair) ?? 0, { source, severity });
+  }
+};
