@@ -76,6 +76,7 @@ const SERVICES = {
   normalizer: 'decode, recognise, redact; write spans and steps',
   ledger: 'book what each model call cost; write runs',
   lineage: 'say which agent, tool, model, data and user met; write lineage_edges',
+  alerter: 'make incidents of violations and budgets, and tell each change once',
   api: 'query API and console',
 } as const;
 

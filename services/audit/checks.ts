@@ -9,6 +9,7 @@ const BATCH_TABLES: readonly (readonly [table: string, service: string | null])[
   ['ledger_entries', 'ledger'],
   ['span_duplicates', 'ledger'],
   ['lineage_edges', 'lineage'],
+  ['incident_events', 'alerter'],
   ['run_state', null],
 ];
 

@@ -1,4 +1,5 @@
 import { TOPICS } from '../../schemas/topics.ts';
+import type { Budget } from '../alerter/budgets/budget.ts';
 import { createApi } from '../api/service.ts';
 import { createLedgerFold } from '../ledger/fold.ts';
 import { createPriceBook } from '../ledger/prices/registry.ts';
@@ -11,6 +12,7 @@ import type { EventLog, Service, Store } from '../runtime/ports.ts';
 import { createFoldTask } from '../runtime/stream/fold-task.ts';
 import { createStreamService, type StreamService } from '../runtime/stream/service.ts';
 import type { StreamTask } from '../runtime/stream/types.ts';
+import { alerterOf } from './alerter.ts';
 import type { World } from './world.ts';
 
 /** The ports a composition is wired to. */
@@ -20,6 +22,7 @@ export interface Adapters {
   /** The same store under a user who may only read. */
   readonly readonlyStore: Store;
   readonly access: Access;
+  readonly budgets: readonly Budget[];
 }
 
 /** OTLP in, event log out. */
@@ -45,7 +48,7 @@ export const apiOf = (world: World, adapters: Adapters, pipeline: () => Pipeline
   );
 
 /** The services that read topics, in the order data flows. */
-export const STREAM_SERVICES = ['normalizer', 'ledger', 'lineage'] as const;
+export const STREAM_SERVICES = ['normalizer', 'ledger', 'lineage', 'alerter'] as const;
 export type StreamServiceName = (typeof STREAM_SERVICES)[number];
 
 /** A stream service by name, on the loop they all share. */
@@ -56,16 +59,18 @@ export const streamServiceOf = (
   onCrash: (error: unknown) => void,
 ): StreamService => {
   const { stream } = world.config;
-  return createStreamService({ ...adapters, ...portsOf(world) }, taskOf(name, world, adapters), {
+  const settings = {
     batchRecordsMax: stream.batch_records_max,
     batchBytesMax: stream.batch_bytes_max,
     lingerMs: stream.linger_ms,
     idleMs: stream.idle_ms,
     onCrash,
-  });
+  };
+  if (name === 'alerter') return alerterOf(world, adapters, settings);
+  return createStreamService({ ...adapters, ...portsOf(world) }, taskOf(name, world, adapters), settings);
 };
 
-const taskOf = (name: StreamServiceName, world: World, adapters: Adapters): StreamTask => {
+const taskOf = (name: Exclude<StreamServiceName, 'alerter'>, world: World, adapters: Adapters): StreamTask => {
   switch (name) {
     case 'normalizer':
       return createNormalizerTask(

@@ -4,6 +4,7 @@ import type { Service } from '../runtime/ports.ts';
 import { type Adapters, apiOf, receiverOf, STREAM_SERVICES, streamServiceOf } from './composition.ts';
 import { drainAll, startAll } from './deadline.ts';
 import { openAccess } from './open-access.ts';
+import { openBudgets } from './open-budgets.ts';
 import { openLog } from './open-log.ts';
 import { openClientStore } from './open-store.ts';
 import { topicSpecs } from './topic-specs.ts';
@@ -13,6 +14,7 @@ import type { World } from './world.ts';
 export const runService = async (world: World, name: string): Promise<number> => {
   const crash = new AbortController();
   const access = openAccess(world.config);
+  const budgets = name === 'alerter' ? openBudgets(world.config) : [];
   let looks: readonly (() => Promise<HealthCheck>)[] = [async () => ({ name, state: 'starting', detail: 'opening' })];
   const door = healthDoorOf(world, access, () => Promise.all(looks.map((look) => look())));
   await startAll(door, world.logger, world.clock);
@@ -21,7 +23,7 @@ export const runService = async (world: World, name: string): Promise<number> =>
     const opened = name === 'receiver' ? null : await openClientStore(world);
     const { createDeferredStore } = await import('../runtime/store/deferred.ts');
     const store = opened?.store ?? createDeferredStore();
-    const adapters: Adapters = { log, store, readonlyStore: opened?.readonlyStore ?? store, access };
+    const adapters: Adapters = { log, store, readonlyStore: opened?.readonlyStore ?? store, access, budgets };
     const service = buildService(name, world, adapters, (error) => {
       world.logger.error({ err: error }, 'a bug ended the process; what is stored decides where it goes on');
       crash.abort();

@@ -8,6 +8,7 @@ import { drainAll, startAll } from './deadline.ts';
 import { demoOf } from './demo.ts';
 import { untilIdle } from './idle-watch.ts';
 import { openAccess } from './open-access.ts';
+import { openBudgets } from './open-budgets.ts';
 import { openLog } from './open-log.ts';
 import { openServingStore } from './open-store.ts';
 import { topicSpecs } from './topic-specs.ts';
@@ -36,10 +37,11 @@ export const up = async (world: World, options: UpOptions): Promise<number> => {
     crash.abort();
   };
   const access = openAccess(world.config);
+  const budgets = openBudgets(world.config);
   const log = await openLog(world);
   const store = createDeferredStore();
   const readonlyStore = createDeferredStore();
-  const adapters = { log, store, readonlyStore, access };
+  const adapters = { log, store, readonlyStore, access, budgets };
   const streams = STREAM_SERVICES.map((name) => streamServiceOf(name, world, adapters, onCrash));
   const receiver = receiverOf(world, adapters);
   const report = (): PipelineReport => ({ services: streams.map((service) => service.report()) });
@@ -89,7 +91,12 @@ const untilStopped = async (
     });
     return;
   }
-  const topics = [...world.config.kafka.sources.map((source) => source.topic), TOPICS.steps];
+  const topics = [
+    ...world.config.kafka.sources.map((source) => source.topic),
+    TOPICS.steps,
+    TOPICS.violations,
+    TOPICS.incidents,
+  ];
   const { log, report, receiver } = parts;
   const watch = {
     clock: world.clock,
