@@ -4,6 +4,7 @@ import { linkTo, RANGE_NAMES, RANGES, type View } from './view.ts';
 const NAV = [
   { path: '/', label: 'Overview' },
   { path: '/runs', label: 'Runs' },
+  { path: '/lineage', label: 'Lineage' },
   { path: '/pipeline', label: 'Pipeline' },
   { path: '/connect', label: 'Connect' },
 ] as const;

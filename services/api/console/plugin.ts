@@ -8,6 +8,7 @@ import { callerOf, problemOf } from '../http.ts';
 import { findRun } from '../reads.ts';
 import { tenantScope } from '../tenant-scope.ts';
 import { connectPage } from './pages/connect.ts';
+import { lineagePage } from './pages/lineage.ts';
 import { overviewPage } from './pages/overview.ts';
 import { pipelinePage } from './pages/pipeline.ts';
 import { runPage } from './pages/run.ts';
@@ -30,6 +31,7 @@ const PAGES: readonly { readonly path: string; readonly render: PageOf }[] = [
   { path: '/runs', render: runsPage },
   { path: '/runs/:run_id', render: (view, request) => runPage(view, paramOf(request, 'run_id')) },
   { path: '/runs/:run_id/steps/:step_id', render: (view, request) => stepFragment(view, request) },
+  { path: '/lineage', render: lineagePage },
   { path: '/pipeline', render: pipelinePage },
   { path: '/connect', render: connectPage },
 ];
@@ -112,6 +114,7 @@ const STYLES = [
   'run',
   'waterfall',
   'detail',
+  'lineage',
   'narrow',
 ] as const;
 

@@ -10,6 +10,7 @@ import { certainty, knownShare, stat, status, tokenStats } from '../parts.ts';
 import { kept, linkTo, runsLink, type View } from '../view.ts';
 import { bookingsBody } from './bookings.ts';
 import { conversationBody } from './conversation.ts';
+import { lineageBody } from './lineage-tab.ts';
 import type { RunView } from './run-view.ts';
 import { stepDetail } from './step.ts';
 import { waterfall } from './waterfall.ts';
@@ -21,6 +22,7 @@ const TABS = [
   { name: 'steps', label: 'Steps' },
   { name: 'conversation', label: 'Conversation' },
   { name: 'bookings', label: 'Bookings' },
+  { name: 'lineage', label: 'Lineage' },
 ] as const;
 type Tab = (typeof TABS)[number]['name'];
 
@@ -59,6 +61,8 @@ const tabBody = async (shown: RunView, tab: Tab): Promise<Html> => {
       return conversationBody(shown);
     case 'bookings':
       return bookingsBody(shown);
+    case 'lineage':
+      return lineageBody(shown);
   }
 };
 
@@ -116,6 +120,7 @@ const tabs = ({ view, bookings, steps }: RunView, tab: Tab): Html => {
     steps: steps.length,
     conversation: null,
     bookings: bookings.standing.length,
+    lineage: null,
   };
   return html`<nav class="tabs" aria-label="Views of the run">${TABS.map(
     (entry) =>
