@@ -151,11 +151,7 @@ const walkOneWay = async (
   const seen = new Set([nodeText(ask.node)]);
   let frontier: readonly NodeName[] = [ask.node];
   for (let depth = 1; depth <= ask.depth && frontier.length > 0; depth += 1) {
-    const reached = new Map<string, NodeName>();
-    for (const nodes of piecesOf(frontier)) {
-      const found = await askNeighbours(context, ask, direction, nodes, gathered);
-      for (const edge of found) reached.set(nodeText(farEnd(edge, direction)), farEnd(edge, direction));
-    }
+    const reached = await nextRound(context, ask, direction, frontier, gathered);
     const fresh = [...reached].filter(([key]) => !seen.has(key));
     for (const [key] of fresh) {
       seen.add(key);
@@ -163,6 +159,21 @@ const walkOneWay = async (
     }
     frontier = fresh.map(([, node]) => node).filter((node) => node.id !== ANY);
   }
+};
+
+/** The nodes one edge away from these. */
+const nextRound = async (
+  context: ApiContext,
+  ask: WalkAsk,
+  direction: 'up' | 'down',
+  frontier: readonly NodeName[],
+  gathered: Gathered,
+): Promise<ReadonlyMap<string, NodeName>> => {
+  const reached = new Map<string, NodeName>();
+  for (const nodes of piecesOf(frontier))
+    for (const edge of await askNeighbours(context, ask, direction, nodes, gathered))
+      reached.set(nodeText(farEnd(edge, direction)), farEnd(edge, direction));
+  return reached;
 };
 
 const farEnd = (edge: EdgeRow, direction: 'up' | 'down'): NodeName =>
