@@ -16,6 +16,7 @@ import {
 import { bars, type PanelSpec, series, stat, table } from './parts/panels.ts';
 import { optionOf, scopeOf, tenantScope } from './parts/scope.ts';
 import type { Select } from './parts/select.ts';
+import { RUN_LINK } from './parts/variables.ts';
 
 const ROWS_MAX = 50;
 /** USD per hour, whatever the width of the buckets. */
@@ -249,6 +250,36 @@ const unknown = [
   }),
 ];
 
+const dearestRuns = table({
+  id: 20,
+  title: 'Dearest runs',
+  description: 'Known cost of the calls of the range, by run. A click opens the run, step by step.',
+  unit: 'short',
+  width: 16,
+  columns: {
+    run: { link: RUN_LINK },
+    spend: { unit: 'currencyUSD' },
+    'share known': { unit: 'percentunit', steps: SHARE_STEPS },
+  },
+  query: {
+    from: 'ledger_entries',
+    columns: {
+      run: 'toString(e.run_id)',
+      tenant: 'toString(e.tenant_id)',
+      agent: optionOf('any(e.agent_name)'),
+      service: optionOf('any(e.service)'),
+      spend: KNOWN_COST,
+      'share known': KNOWN_SHARE,
+      calls: CALLS,
+    },
+    where: LEDGER_WHERE,
+    groupBy: ['run', 'tenant'],
+    having: 'calls != 0 OR ifNull(sum(e.cost_usd), 0) != 0',
+    orderBy: 'spend DESC NULLS LAST, calls DESC',
+    limit: ROWS_MAX,
+  },
+});
+
 /** Who spends what, against which limit, and how sure that is. */
 export const cost: DashboardSpec = {
   uid: COST_UID,
@@ -261,7 +292,7 @@ export const cost: DashboardSpec = {
     { height: 9, panels: rate },
     { height: 9, panels: byDimension.slice(0, 3) },
     { height: 9, panels: byDimension.slice(3, 6) },
-    { height: 9, panels: byDimension.slice(6) },
+    { height: 9, panels: [...byDimension.slice(6), dearestRuns] },
     { height: 9, panels: unknown },
   ],
 };

@@ -49,6 +49,7 @@ const WAITING = `SELECT f.service AS service, p.key AS key,
       CROSS JOIN (SELECT DISTINCT arrayJoin(mapKeys(b.produced)) AS key FROM batches AS b WHERE b.service = 'normalizer' AND $__timeFilter_ms(b.written_at)) AS parts
     ) GROUP BY service, key
   ) AS f ON f.key = p.key
+  WHERE startsWith(p.key, 'agent_steps/')
   GROUP BY service, key`;
 
 const freshness: RuleSpec = {
