@@ -54,6 +54,18 @@ const SOURCE = z.strictObject({
   vantage_from: z.enum(['source', 'header']).default('source'),
 });
 
+/** A list may arrive as JSON text, from the environment. */
+const fromJson = (value: unknown): unknown => {
+  if (typeof value !== 'string') return value;
+  try {
+    return JSON.parse(value);
+  } catch {
+    return value;
+  }
+};
+/** A `routed` event names them all. */
+const SINKS_MAX = 40;
+
 /** Where notifications go. `url` and `secret` may stand in files of their own: mounted secrets. */
 const SINK = z.strictObject({
   name: z.string().regex(/^[a-z0-9-]{1,40}$/, 'letters, digits and -, 40 at most'),
@@ -162,8 +174,8 @@ export const CONFIG = z.strictObject({
     .strictObject({
       budgets_file: text().default('config/budgets.yaml'),
       pager: z.enum(['tachograph', 'grafana']).default('tachograph'),
-      public_url: optional(),
-      sinks: z.array(SINK).default([]),
+      public_url: storeUrl(),
+      sinks: z.preprocess(fromJson, z.array(SINK).max(SINKS_MAX)).default([]),
     })
     .prefault({}),
   /** Probes and metrics of a service that runs alone; 0: no such door. `tacho up` has those of the API. */

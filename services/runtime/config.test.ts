@@ -69,6 +69,37 @@ describe('config', () => {
     expect(JSON.stringify(problems)).not.toContain('hush');
   });
 
+  test('the address and the key of a sink may stand in files, and are in no message', () => {
+    const [url, secret] = [fileWith('https://hooks.example/T0/hush\n'), fileWith('whsec_aHVzaA==\n')];
+    const sink = `{name: oncall, kind: slack, url_file: ${url}, secret_file: ${secret}}`;
+    const [read] = loadConfig(fileWith(`alerts: {sinks: [${sink}]}`), {}).alerts.sinks;
+    expect([read?.url, read?.secret, read?.min_severity]).toEqual([
+      'https://hooks.example/T0/hush',
+      'whsec_aHVzaA==',
+      'low',
+    ]);
+    const wrong = [
+      `alerts: {sinks: [{name: A B, kind: slack, url: "https://hush"}]}`,
+      `alerts: {sinks: [{name: a, kind: slack, url: "ftp://hush"}, {name: a, kind: webhook, url_file: /nowhere/x}]}`,
+      `alerts: {sinks: [{name: a, kind: pager, url: "https://hush", min_severity: loud}]}`,
+      `alerts: {sinks: [{name: a, kind: slack, url: "https://hush", url_file: ${url}}]}`,
+      `alerts: {sinks: "https://hush"}`,
+    ].map((text) => problemsOf(fileWith(text), {}));
+    expect(wrong.map((problems) => problems.map(({ key }) => key))).toEqual([
+      ['alerts.sinks.0.name'],
+      ['alerts.sinks.0.url', 'alerts.sinks.1.url_file', 'alerts.sinks.1.name'],
+      ['alerts.sinks.0.kind', 'alerts.sinks.0.min_severity'],
+      ['alerts.sinks.0.url'],
+      ['alerts.sinks'],
+    ]);
+    expect(JSON.stringify(wrong)).not.toContain('hush');
+  });
+
+  test('sinks may come from the environment, as JSON', () => {
+    const sinks = JSON.stringify([{ name: 'oncall', kind: 'webhook', url: 'http://pager.example/', secret: 's' }]);
+    expect(loadConfig(fileWith(''), { TACHO_ALERTS_SINKS: sinks }).alerts.sinks[0]?.url).toBe('http://pager.example/');
+  });
+
   test('rows are kept for fifty years at most: a longer TTL wraps beyond 2106 and expires them at once', () => {
     const ends = new Date('2106-02-07T00:00:00Z').getTime();
     const longest = loadConfig(fileWith(''), { TACHO_RETENTION_LEDGER_DAYS: '18250' }).retention.ledger_days;

@@ -3,6 +3,7 @@ import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import { CONFIG, type Config } from './config-schema.ts';
 import { ConfigError, type ConfigProblem } from './errors.ts';
+import { resolveSinks } from './sink-config.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 type Tree = Record<string, Record<string, unknown>>;
@@ -31,8 +32,10 @@ export const loadConfig = (path: string | null, environment: Environment): Confi
   const parsed = CONFIG.safeParse(tree);
   if (!parsed.success) problems.push(...parsed.error.issues.map((issue) => problemOf(issue, tree)));
   if (parsed.success) problems.push(...unreadable(parsed.data));
-  if (problems.length > 0 || !parsed.success) throw new ConfigError(problems);
-  return parsed.data;
+  const resolved = parsed.success ? resolveSinks(parsed.data.alerts.sinks, readText) : null;
+  problems.push(...(resolved?.problems ?? []));
+  if (problems.length > 0 || !parsed.success || resolved === null) throw new ConfigError(problems);
+  return { ...parsed.data, alerts: { ...parsed.data.alerts, sinks: resolved.sinks } };
 };
 
 /** Certificates and keys that cannot be read: known before anything starts. */
@@ -133,7 +136,8 @@ const problemOf = (issue: z.core.$ZodIssue, tree: Tree): ConfigProblem => {
     issue.code === 'unrecognized_keys' ? issue.keys.map((k) => [...issue.path, k].join('.')).join(', ') : null;
   const value =
     section === undefined ? tree : key === undefined ? tree[String(section)] : tree[String(section)]?.[String(key)];
-  const isSecret = SECRETS.some(([s, k]) => s === section && k === key);
+  // A list of sinks holds addresses and keys: no part of it is repeated on a screen.
+  const isSecret = SECRETS.some(([s, k]) => s === section && k === key) || (section === 'alerts' && key === 'sinks');
   const known = section === undefined ? [...SECTIONS.keys()] : (SECTIONS.get(String(section)) ?? []);
   return {
     key: keys ?? issue.path.join('.'),
