@@ -37,6 +37,8 @@ export interface Fold<Input, State> {
   /** Stable: equal states give equal text. */
   readonly serialise: (state: State) => string;
   readonly step: (state: State, inputs: readonly Input[], context: FoldContext) => Stepped<State>;
+  /** By table: makes one row of those of different keys that count the same thing, once all keys of a batch were stepped. */
+  readonly condense?: Readonly<Record<string, (rows: readonly Row[]) => readonly Row[]>>;
   /** For folds whose output depends on more than the log: which version is in force, and how to have one at hand again. */
   readonly variant?: {
     readonly current: () => string;
@@ -187,7 +189,11 @@ const stepAll = <Input, State>(
       logged_at: utcMillis(loggedAtMs),
     });
   }
-  const tables: TableRows[] = [...merged].map(([table, { identity, rows }]) => ({ table, identity, rows }));
+  const tables: TableRows[] = [...merged].map(([table, { identity, rows }]) => ({
+    table,
+    identity,
+    rows: fold.condense?.[table]?.(rows) ?? rows,
+  }));
   // State after the outputs it accounts for: a state row without its outputs would swallow them at replay.
   tables.push({
     table: 'run_state',
