@@ -98,6 +98,16 @@ export const METRICS = {
     help: 'Spend of the current period against the limit, unknown calls at their ceiling; 1 = all of it.',
     labels: ['budget'],
   },
+  audit_findings: {
+    kind: 'gauge',
+    help: 'Places where the newest audit of this process found a check contradicted, by check.',
+    labels: ['check'],
+  },
+  audit_finished_timestamp_seconds: {
+    kind: 'gauge',
+    help: 'When the newest audit of this process finished, seconds since 1970.',
+    labels: [],
+  },
   api_requests_total: { kind: 'counter', help: 'API requests answered.', labels: ['route', 'status'] },
   api_request_seconds: { kind: 'histogram', help: 'API requests.', labels: ['route'], buckets: SECONDS },
 } as const satisfies Record<string, MetricSpec>;

@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { TOPICS } from '../../../schemas/topics.ts';
+import { auditAnswer, auditShape } from '../audit-answer.ts';
 import type { ApiContext } from '../deps.ts';
 import { problem } from '../problem.ts';
+import { type AuditRow, newestAuditQuery } from '../queries/audit.ts';
 import {
   type CoverRow,
   confirmedEndsQuery,
@@ -27,7 +29,7 @@ const POSITIONS_MAX = 1000;
 const getPipeline = defineRoute({
   method: 'GET',
   path: '/pipeline',
-  summary: 'Services of this process with their lag, the manifest of all, and refused records by reason.',
+  summary: 'Services of this process with their lag, the manifest of all, refused records by reason, the newest audit.',
   needs: 'read',
   params: noParams,
   query: z.strictObject({
@@ -41,18 +43,21 @@ const getPipeline = defineRoute({
     services: z.array(z.looseObject({ service: z.string(), state: z.string(), detail: z.string() })),
     manifest: z.array(z.looseObject({ service: z.string(), topic: z.string(), partition: z.number() })),
     dead_letters: z.array(z.looseObject({ topic: z.string(), reason: z.string(), dead_letters: z.number() })),
+    audit: auditShape,
   }),
   run: async ({ caller, query }, context) => {
     const range = rangeOf(query, context.clock.nowMs());
-    const [manifest, deadLetters] = await Promise.all([
+    const [manifest, deadLetters, audit] = await Promise.all([
       read<ManifestRow>(context, manifestQuery(range)),
       read<DeadLetterRow>(context, deadLettersQuery({ tenant: tenantScope(caller, query.tenant), range })),
+      read<AuditRow>(context, newestAuditQuery()),
     ]);
     return {
       range: { from: isoOf(range.fromMs), to: isoOf(range.toMs) },
       services: context.pipeline().services.map((service) => ({ ...service, partitions: [...service.partitions] })),
       manifest: manifest.map((row) => ({ ...row })),
       dead_letters: deadLetters.map((row) => ({ ...row })),
+      audit: auditAnswer(audit, caller),
     };
   },
 });
