@@ -13,6 +13,7 @@ export interface Finding {
 export interface CheckResult {
   readonly name: string;
   readonly claim: string;
+  readonly kind: Check['kind'];
   readonly findings: readonly Finding[];
   /** What is on its way and will be there when the services have gone on: no failure. */
   readonly waiting: readonly Finding[];
@@ -40,12 +41,18 @@ export interface AuditOptions {
   readonly clock: Clock;
   /** Batches younger than this may still be landing, ms; 0 when nobody writes: then nothing is looked at twice. */
   readonly settleMs: number;
+  /** Beside a running system: one thread, and no more memory than it can spare. A check beyond that throws STORE_REJECTED. */
+  readonly isGentle?: boolean;
+  /** Ends the audit in the middle of a check or a wait: throws TransportError ABORTED. */
+  readonly signal?: AbortSignal;
 }
 
 /** Looks at a finding before it counts: a batch lands within seconds, what is wrong stays wrong. */
 const LOOKS_MAX = 4;
 /** Beyond this much memory a check goes on on disk: the tables may hold more than fits. */
 const SPILL_BYTES = 200 * 1024 * 1024;
+/** What an audit beside a running system may hold at once; twice what makes a check go on on disk, with room for its joins. */
+const GENTLE_BYTES = 1024 * 1024 * 1024;
 /** Rows of one batch are at most the retention of a topic (3 days by default) apart, and parts expire by the day. */
 const TTL_MARGIN_DAYS = 4;
 
@@ -95,14 +102,16 @@ const lasting = async (
   params: { readonly until: string; readonly since: string },
   options: AuditOptions,
 ): Promise<readonly Row[]> => {
+  const gentle = options.isGentle === true ? `, max_threads = 1, max_memory_usage = ${GENTLE_BYTES}` : '';
   const look = () =>
     store.query<Row>(
-      `${check.sql} SETTINGS max_bytes_before_external_group_by = ${SPILL_BYTES}, max_bytes_before_external_sort = ${SPILL_BYTES}`,
+      `${check.sql} SETTINGS max_bytes_before_external_group_by = ${SPILL_BYTES}, max_bytes_before_external_sort = ${SPILL_BYTES}${gentle}`,
       params,
+      options.signal,
     );
   let rows = await look();
   for (let looks = 1; rows.length > 0 && options.settleMs > 0 && looks < LOOKS_MAX; looks += 1) {
-    await options.clock.sleep(options.settleMs / LOOKS_MAX);
+    await options.clock.sleep(options.settleMs / LOOKS_MAX, options.signal);
     const again = new Set((await look()).map(placeOf));
     rows = rows.filter((row) => again.has(placeOf(row)));
   }
@@ -115,13 +124,14 @@ const placeOf = (row: Row): string => `${row.service ?? ''} ${row.place}`;
 const settle = async (store: Store, check: Check, rows: readonly Row[]): Promise<CheckResult> => {
   const { name, claim, kind } = check;
   const findings = rows.map(({ place, detail }) => ({ check: name, place, detail }));
-  if (kind === 'progress') return { name, claim, findings: [], waiting: findings };
-  if (kind === 'proof' || findings.length === 0) return { name, claim, findings, waiting: [] };
+  if (kind === 'progress') return { name, claim, kind, findings: [], waiting: findings };
+  if (kind === 'proof' || findings.length === 0) return { name, claim, kind, findings, waiting: [] };
   const open = await findOpenBatches(store, rows);
   const placeIfOpen = (row: Row): string | undefined => open.get(row.service ?? '')?.get(row.place);
   return {
     name,
     claim,
+    kind,
     findings: rows
       .filter((row) => placeIfOpen(row) === undefined)
       .map((row) => ({ check: name, place: `batch ${row.place}`, detail: row.detail })),
