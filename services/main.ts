@@ -137,10 +137,26 @@ program
   .command('audit')
   .description('prove from stored data that nothing is lost or doubled; exit 1 with the place where it is not so')
   .option('--json', 'print the report as JSON')
+  .option('--no-record', 'do not write the result into audit_results')
+  .option('--every <time>', 'audit again and again, such as 10m, until told to stop')
   .addOption(dataOption())
-  .action(async (options: { json?: boolean; data?: string }, command: Command) => {
+  .action(async (options: { json?: boolean; record: boolean; every?: string; data?: string }, command: Command) => {
     const { runAudit } = await import('./commands/audit.ts');
-    process.exitCode = await runAudit(worldOf(command, dataOverride(options.data), QUIET), options.json === true);
+    const { parseEvery } = await import('./commands/every.ts');
+    process.exitCode = await runAudit(worldOf(command, dataOverride(options.data), QUIET), {
+      asJson: options.json === true,
+      record: options.record,
+      everyMs: options.every === undefined ? null : parseEvery(options.every),
+    });
+  });
+
+program
+  .command('dashboards')
+  .description('write Grafana dashboards, alert rules and provisioning for this config')
+  .option('--out <dir>', 'folder to write to', 'grafana')
+  .action(async (options: { out: string }, command: Command) => {
+    const { writeDashboards } = await import('./commands/dashboards.ts');
+    process.exitCode = writeDashboards(worldOf(command, {}, QUIET), options.out);
   });
 
 program

@@ -1,4 +1,5 @@
 import { TOPICS } from '../../schemas/topics.ts';
+import { createAuditService } from '../audit/service.ts';
 import { trimHeapAtRest } from '../runtime/heap-trim.ts';
 import type { PipelineReport } from '../runtime/pipeline.ts';
 import type { Service } from '../runtime/ports.ts';
@@ -21,6 +22,8 @@ export interface UpOptions {
 
 /** Exit code when a bug ended the process: sysexits' EX_SOFTWARE. */
 const EXIT_BUG = 70;
+/** The first audit waits until the start is over and the demo has played its history in. */
+const AUDIT = { firstMs: 120_000, everyMs: 600_000 } as const;
 
 /**
  * Every service in one process. Order: log, then receiver and API (data is taken and pages answer at once), then the
@@ -60,7 +63,8 @@ export const up = async (world: World, options: UpOptions): Promise<number> => {
     });
     store.set(opened.store);
     readonlyStore.set(opened.readonlyStore);
-    const workers: Service[] = [...streams, ...(options.demo ? [demoOf(world)] : [])];
+    const audits = createAuditService({ ...AUDIT, settleMs: opened.settleMs }, { ...world, store });
+    const workers: Service[] = [...streams, audits, ...(options.demo ? [demoOf(world)] : [])];
     await startAll(workers, world.logger, world.clock);
     running.push(...workers);
     void trimHeapAtRest(world.clock, world.logger, AbortSignal.any([stop, ended.signal]));
