@@ -1,7 +1,7 @@
-import { createServer } from 'node:net';
 import { isChdbInstalled } from '../runtime/engine/chdb.ts';
 import { findRunningEngine } from '../runtime/engine/engine-file.ts';
 import { ConfigError, TransportError } from '../runtime/errors.ts';
+import { canListen } from './can-listen.ts';
 import { openLog } from './open-log.ts';
 import { openClientStore } from './open-store.ts';
 import { topicSpecs } from './topic-specs.ts';
@@ -70,13 +70,6 @@ const ports = async (world: World): Promise<readonly Finding[]> => {
     }),
   );
 };
-
-const canListen = async (port: number): Promise<boolean> =>
-  new Promise((done) => {
-    const server = createServer();
-    server.once('error', () => done(false));
-    server.listen(port, '127.0.0.1', () => server.close(() => done(true)));
-  });
 
 const eventLog = async (world: World): Promise<readonly Finding[]> => {
   const { kafka, data } = world.config;

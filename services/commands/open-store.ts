@@ -3,7 +3,6 @@ import type { Config } from '../runtime/config-schema.ts';
 import { findRunningEngine } from '../runtime/engine/engine-file.ts';
 import { startEmbeddedEngine } from '../runtime/engine/spawn.ts';
 import { createSupervisedEngine } from '../runtime/engine/supervise.ts';
-import { TransportError } from '../runtime/errors.ts';
 import type { Store } from '../runtime/ports.ts';
 import { askClickHouse, type RawAnswer } from '../runtime/store/ask.ts';
 import { createClickHouseStore } from '../runtime/store/clickhouse.ts';
@@ -31,9 +30,6 @@ export interface OpenStore {
 
 /** A start waits this long for the lock of an engine whose parent was just killed. */
 const ENGINE_START_MS = 60_000;
-/** An engine whose parent was just killed ends by itself, at the latest when its last query has. */
-const TAKEOVER_MS = 20_000;
-const TAKEOVER_POLL_MS = 200;
 /** Longest a confirmed batch takes from its first row to its manifest row, with room: see `tacho audit`. */
 const SETTLE_MS = 10_000;
 
@@ -43,40 +39,26 @@ interface Connection {
   readonly password: string;
 }
 
-/** For `tacho up`: the ClickHouse of the config, or the embedded engine, supervised; with the schema applied. */
+/**
+ * For `tacho up`: the ClickHouse of the config, or the embedded engine, supervised; with the schema applied. Assumes
+ * that the engine's place is free. Throws TransportError ABORTED when asked to stop while the engine starts.
+ */
 export const openServingStore = async (world: World): Promise<OpenStore> => {
   const { clickhouse, data } = world.config;
   if (clickhouse.url !== '') return external(world);
   makeDataFolder(world.config);
-  await untilFolderIsFree(world);
-  const engine = await createSupervisedEngine({
-    dataDir: data.dir,
-    host: '127.0.0.1',
-    port: clickhouse.port,
-    clock: world.clock,
-    logger: world.logger,
-    startDeadlineMs: ENGINE_START_MS,
-  });
+  const engine = await createSupervisedEngine(
+    {
+      dataDir: data.dir,
+      host: '127.0.0.1',
+      port: clickhouse.port,
+      clock: world.clock,
+      logger: world.logger,
+      startDeadlineMs: ENGINE_START_MS,
+    },
+    world.stop,
+  );
   return opened(world, engine, SETTLE_MS, engine.close);
-};
-
-/** Waits while another engine answers for the data folder; throws when it does not end: then another tacho runs there. */
-const untilFolderIsFree = async ({ config, clock, progress, stop }: World): Promise<void> => {
-  const { dir } = config.data;
-  const deadlineMs = clock.nowMs() + TAKEOVER_MS;
-  let holder = await findRunningEngine(dir);
-  if (holder === null) return;
-  progress(`another tacho holds ${dir} (engine pid ${holder.pid}): waiting ${TAKEOVER_MS / 1000} s for it to end`);
-  while (holder !== null) {
-    if (clock.nowMs() > deadlineMs) {
-      const detail = `another tacho runs on ${dir} (engine pid ${holder.pid}, ${holder.url})`;
-      throw new TransportError('STORE_UNAVAILABLE', `${detail}: stop it, or choose another folder with --data`, {
-        retryable: false,
-      });
-    }
-    await clock.sleep(TAKEOVER_POLL_MS, stop);
-    holder = await findRunningEngine(dir);
-  }
 };
 
 /** For other commands: the engine that runs in the data folder, or one of its own for as long as the command takes. */

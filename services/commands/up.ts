@@ -1,5 +1,6 @@
 import { TOPICS } from '../../schemas/topics.ts';
 import { createAuditService } from '../audit/service.ts';
+import { TransportError } from '../runtime/errors.ts';
 import { trimHeapAtRest } from '../runtime/heap-trim.ts';
 import type { PipelineReport } from '../runtime/pipeline.ts';
 import type { Service } from '../runtime/ports.ts';
@@ -7,11 +8,12 @@ import { createDeferredStore } from '../runtime/store/deferred.ts';
 import { apiOf, receiverOf, STREAM_SERVICES, streamServiceOf } from './composition.ts';
 import { drainAll, startAll } from './deadline.ts';
 import { demoOf } from './demo.ts';
+import { untilEnginePlaceIsFree } from './engine-place.ts';
 import { untilIdle } from './idle-watch.ts';
 import { openAccess } from './open-access.ts';
 import { openBudgets } from './open-budgets.ts';
 import { openLog } from './open-log.ts';
-import { openServingStore } from './open-store.ts';
+import { type OpenStore, openServingStore } from './open-store.ts';
 import { topicSpecs } from './topic-specs.ts';
 import type { World } from './world.ts';
 
@@ -26,7 +28,7 @@ const EXIT_BUG = 70;
 const AUDIT = { firstMs: 120_000, everyMs: 600_000 } as const;
 
 /**
- * Every service in one process. Order: log, then receiver and API (data is taken and pages answer at once), then the
+ * Every service in one process. Order: what would forbid a start, log, then receiver and API (data is taken and pages answer at once), then the
  * store, then what writes to it. Resolves to the exit code after the drain.
  */
 export const up = async (world: World, options: UpOptions): Promise<number> => {
@@ -41,6 +43,7 @@ export const up = async (world: World, options: UpOptions): Promise<number> => {
   };
   const access = openAccess(world.config);
   const budgets = openBudgets(world.config);
+  await untilEnginePlaceIsFree(world);
   const log = await openLog(world);
   const store = createDeferredStore();
   const readonlyStore = createDeferredStore();
@@ -54,7 +57,8 @@ export const up = async (world: World, options: UpOptions): Promise<number> => {
     await log.ensureTopics(topicSpecs(world.config));
     await startAll(doors, world.logger, world.clock);
     running.push(...doors);
-    const opened = await openServingStore(world);
+    const opened = await openUnlessStopped(world);
+    if (opened === null) return 0;
     running.unshift({
       name: 'store',
       start: async () => {},
@@ -79,6 +83,16 @@ export const up = async (world: World, options: UpOptions): Promise<number> => {
     ended.abort();
     await drainAll(running, world.logger, world.clock);
     await log.close();
+  }
+};
+
+/** The store; null when Ctrl-C came while the engine started. */
+const openUnlessStopped = async (world: World): Promise<OpenStore | null> => {
+  try {
+    return await openServingStore(world);
+  } catch (error) {
+    if (world.stop.aborted && error instanceof TransportError && error.code === 'ABORTED') return null;
+    throw error;
   }
 };
 

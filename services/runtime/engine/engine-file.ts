@@ -64,6 +64,12 @@ export const findRunningEngine = async (dataDir: string): Promise<EngineConnecti
   return (await answersPing(url)) ? { url, user: file.user, password: file.password, pid: file.pid } : null;
 };
 
+/** The engine process that the data folder's file tells of, answering or not; null when it does not live. */
+export const findEngineProcess = async (dataDir: string): Promise<EngineFile | null> => {
+  const file = await readEngineFile(dataDir);
+  return file !== null && isAlive(file.pid) ? file : null;
+};
+
 const isAlive = (pid: number): boolean => {
   try {
     process.kill(pid, 0);

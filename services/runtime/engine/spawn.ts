@@ -48,9 +48,10 @@ const THREADS = 14;
 
 /**
  * Starts the embedded engine in a child process and waits until it answers. Throws TransportError STORE_UNAVAILABLE,
- * not retryable, with the fix in the message: port busy, package missing, directory locked, or no answer in time.
+ * not retryable, with the fix in the message: port busy, package missing, directory locked, or no answer in time; and
+ * ABORTED when `giveUp` fires before.
  */
-export const startEmbeddedEngine = async (options: EngineOptions): Promise<Engine> => {
+export const startEmbeddedEngine = async (options: EngineOptions, giveUp?: AbortSignal): Promise<Engine> => {
   if (!isChdbInstalled()) throw missingPackage(undefined);
   const order: ChildOrder = {
     dataDir: resolve(options.dataDir),
@@ -81,7 +82,7 @@ export const startEmbeddedEngine = async (options: EngineOptions): Promise<Engin
     await removeEngineFile(dataDir, child.pid ?? 0);
   };
   try {
-    const port = await becomeReady(child, order, options, ended);
+    const port = await becomeReady(child, order, options, ended, giveUp);
     const pid = child.pid ?? 0;
     await writeEngineFile(dataDir, {
       pid,
@@ -104,12 +105,14 @@ const becomeReady = async (
   order: ChildOrder,
   { clock, logger }: EngineOptions,
   ended: Promise<EngineEnd>,
+  giveUp: AbortSignal | undefined,
 ): Promise<number> => {
   // An engine that dies at once closes the pipe under our write; `ended` tells of it.
   child.stdin?.on('error', () => undefined);
   child.stdin?.write(`${JSON.stringify(order)}\n`);
   const waiting = new AbortController();
-  const late = clock.sleep(order.startDeadlineMs + 5_000, waiting.signal).then(
+  const untilGivenUp = giveUp === undefined ? waiting.signal : AbortSignal.any([waiting.signal, giveUp]);
+  const late = clock.sleep(order.startDeadlineMs + 5_000, untilGivenUp).then(
     (): ChildMessage => ({ kind: 'failed', code: 'DEADLINE', message: 'no answer in time' }),
     (): ChildMessage => ({ kind: 'failed', code: 'DEADLINE', message: 'waiting was given up' }),
   );
@@ -127,6 +130,8 @@ const becomeReady = async (
   ]);
   waiting.abort();
   if (message.kind === 'ready') return message.port;
+  if (giveUp?.aborted === true)
+    throw new TransportError('ABORTED', 'asked to stop while the engine started', { retryable: false });
   throw startError(message, order, said.join(' '));
 };
 

@@ -20,12 +20,16 @@ const HEALTHY_MS = 60_000;
 
 /**
  * Starts the engine and restarts it whenever it ends unasked, for as long as it takes: a store on its URL just sees
- * STORE_UNAVAILABLE for a while. The first start throws as `startEmbeddedEngine` does.
+ * STORE_UNAVAILABLE for a while. The first start throws as `startEmbeddedEngine` does; `giveUp` ends that one only,
+ * because what drains after a stop still writes.
  */
-export const createSupervisedEngine = async (options: EngineOptions): Promise<SupervisedEngine> => {
+export const createSupervisedEngine = async (
+  options: EngineOptions,
+  giveUp?: AbortSignal,
+): Promise<SupervisedEngine> => {
   const { clock, logger } = options;
   const stopping = new AbortController();
-  let engine = await startEmbeddedEngine(options);
+  let engine = await startEmbeddedEngine(options, giveUp);
   let restarts = 0;
   // The port and the password of the first start are kept: they are what the stores were given.
   const again: EngineOptions = { ...options, port: engine.port, password: engine.password };
