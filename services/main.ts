@@ -162,11 +162,13 @@ program
 program
   .command('migrate')
   .description('apply the schema to the store, or print it')
-  .option('--print', 'print the DDL instead of applying it')
+  .addOption(new Option('--print', 'print the DDL instead of applying it').conflicts('check'))
+  .option('--check', 'apply nothing; exit 1 and say what is missing')
   .addOption(dataOption())
-  .action(async (options: { print?: boolean; data?: string }, command: Command) => {
+  .action(async (options: { print?: boolean; check?: boolean; data?: string }, command: Command) => {
     const { runMigrate } = await import('./commands/migrate.ts');
-    process.exitCode = await runMigrate(worldOf(command, dataOverride(options.data), QUIET), options.print === true);
+    const mode = options.print === true ? 'print' : options.check === true ? 'check' : 'apply';
+    process.exitCode = await runMigrate(worldOf(command, dataOverride(options.data), QUIET), mode);
   });
 
 program

@@ -1,7 +1,11 @@
 import { type AuditReport, audit, type CheckResult } from '../audit/audit.ts';
 import { type AuditMoment, recordAudit } from '../audit/record.ts';
 import { TransportError } from '../runtime/errors.ts';
+import { createPingCheck } from '../runtime/http/health-door.ts';
 import { requireStoredData } from './data-folder.ts';
+import { drainAll, startAll } from './deadline.ts';
+import { openAccess } from './open-access.ts';
+import { healthDoorsOf } from './open-health.ts';
 import { type OpenStore, openClientStore } from './open-store.ts';
 import type { World } from './world.ts';
 
@@ -25,13 +29,29 @@ export const runAudit = async (world: World, command: AuditCommand): Promise<num
   const opened = await openClientStore(world);
   try {
     if (command.everyMs === null) return await once(world, opened, command);
-    while (!world.stop.aborted) {
-      await onceMore(world, opened, command);
-      await world.clock.sleep(command.everyMs, world.stop).catch(ignoreStop(world));
-    }
+    await againAndAgain(world, opened, command, command.everyMs);
     return 0;
   } finally {
     await opened.close();
+  }
+};
+
+const againAndAgain = async (
+  world: World,
+  opened: OpenStore,
+  command: AuditCommand,
+  everyMs: number,
+): Promise<void> => {
+  const store = createPingCheck('store', opened.store, world.clock);
+  const doors = healthDoorsOf(world, openAccess(world.config), async () => [await store()]);
+  await startAll(doors, world.logger, world.clock);
+  try {
+    while (!world.stop.aborted) {
+      await onceMore(world, opened, command);
+      await world.clock.sleep(everyMs, world.stop).catch(ignoreStop(world));
+    }
+  } finally {
+    await drainAll(doors, world.logger, world.clock);
   }
 };
 

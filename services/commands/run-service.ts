@@ -1,10 +1,11 @@
-import { createHealthDoor, createPingCheck, type HealthCheck, type HealthDoor } from '../runtime/http/health-door.ts';
+import { createPingCheck, type HealthCheck } from '../runtime/http/health-door.ts';
 import type { PipelineReport } from '../runtime/pipeline.ts';
 import type { Service } from '../runtime/ports.ts';
 import { type Adapters, apiOf, receiverOf, STREAM_SERVICES, streamServiceOf } from './composition.ts';
 import { drainAll, startAll } from './deadline.ts';
 import { openAccess } from './open-access.ts';
 import { openBudgets } from './open-budgets.ts';
+import { healthDoorsOf } from './open-health.ts';
 import { openLog } from './open-log.ts';
 import { openClientStore } from './open-store.ts';
 import { topicSpecs } from './topic-specs.ts';
@@ -16,8 +17,8 @@ export const runService = async (world: World, name: string): Promise<number> =>
   const access = openAccess(world.config);
   const budgets = name === 'alerter' ? openBudgets(world.config) : [];
   let looks: readonly (() => Promise<HealthCheck>)[] = [async () => ({ name, state: 'starting', detail: 'opening' })];
-  const door = healthDoorOf(world, access, () => Promise.all(looks.map((look) => look())));
-  await startAll(door, world.logger, world.clock);
+  const doors = healthDoorsOf(world, access, () => Promise.all(looks.map((look) => look())));
+  await startAll(doors, world.logger, world.clock);
   try {
     const log = await openLog(world);
     const opened = name === 'receiver' ? null : await openClientStore(world);
@@ -42,7 +43,7 @@ export const runService = async (world: World, name: string): Promise<number> =>
         if (stop.aborted) resolve();
         stop.addEventListener('abort', () => resolve());
       });
-      for (const one of door) one.close();
+      for (const one of doors) one.close();
       return crash.signal.aborted ? 70 : 0;
     } finally {
       await drainAll([service], world.logger, world.clock);
@@ -50,21 +51,11 @@ export const runService = async (world: World, name: string): Promise<number> =>
       await log.close();
     }
   } finally {
-    await drainAll(door, world.logger, world.clock);
+    await drainAll(doors, world.logger, world.clock);
   }
 };
 
 const NO_REPORT: PipelineReport = { services: [] };
-
-/** The door of probes, when the config has one: first to open and last to close, so that it can tell how it goes. */
-const healthDoorOf = (
-  world: World,
-  access: Adapters['access'],
-  look: () => Promise<readonly HealthCheck[]>,
-): readonly HealthDoor[] => {
-  const { health } = world.config;
-  return health.port === 0 ? [] : [createHealthDoor(health, { ...world, access, look })];
-};
 
 const buildService = (name: string, world: World, adapters: Adapters, onCrash: (error: unknown) => void): Service => {
   const stream = STREAM_SERVICES.find((candidate) => candidate === name);

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock, systemRandom } from '../../services/runtime/clock.ts';
-import { migrate, readMigrations, SQL_DIR } from '../../services/runtime/store/migrate.ts';
+import { migrate, missingMigrations, readMigrations, SQL_DIR } from '../../services/runtime/store/migrate.ts';
 import { startTestEngine, type TestEngine } from '../support/engine.ts';
 
 let engine: TestEngine;
@@ -31,6 +31,17 @@ describe('migrations', () => {
       '-- a; b\nCREATE TABLE IF NOT EXISTS {{db}}.more (a UInt8) ENGINE = {{MergeTree}} ORDER BY a;\n',
     );
     expect(await run('once')).toEqual({ applied: ['9000_more'], already: versions });
+  });
+
+  test('that are missing are told without making anything', async () => {
+    const missing = (database: string) => missingMigrations(engine.adminStore, database, sqlDir);
+    expect(await missing('never')).toEqual([...versions, '9000_more']);
+    expect(await engine.adminStore.query("SHOW DATABASES LIKE 'never'")).toEqual([]);
+    await engine.adminStore.command('CREATE DATABASE empty');
+    expect(await missing('empty')).toEqual([...versions, '9000_more']);
+    await run('half', SQL_DIR);
+    expect(await missing('half')).toEqual(['9000_more']);
+    expect(await missing('once')).toEqual([]);
   });
 
   test('refuse a file that was changed after it had been applied', async () => {

@@ -5,6 +5,7 @@ import { splitStatements } from '../engine/sql-tokens.ts';
 import { TransportError } from '../errors.ts';
 import type { Clock, Random, Store } from '../ports.ts';
 import { type DdlOptions, renderDdl } from './ddl.ts';
+import { clickHouseCode } from './failure.ts';
 import { withMigrationLock } from './migration-lock.ts';
 
 /** Where the numbered DDL lies. */
@@ -93,6 +94,26 @@ const appliedChecksums = async (store: Store, database: string): Promise<Readonl
     `SELECT version, argMin(checksum, applied_at) AS checksum FROM ${database}.schema_migrations GROUP BY version`,
   );
   return new Map(rows.map((row) => [row.version, row.checksum]));
+};
+
+const UNKNOWN_TABLE = 60;
+const UNKNOWN_DATABASE = 81;
+
+/** Versions that `store` lacks, in order; all of them when it has no schema of ours. `store` needs only to read. */
+export const missingMigrations = async (
+  store: Store,
+  database: string,
+  sqlDir: string = SQL_DIR,
+): Promise<readonly string[]> => {
+  const wanted = readMigrations(sqlDir).map(({ version }) => version);
+  try {
+    const known = await appliedChecksums(store, database);
+    return wanted.filter((version) => !known.has(version));
+  } catch (cause) {
+    const code = clickHouseCode(cause);
+    if (code === UNKNOWN_TABLE || code === UNKNOWN_DATABASE) return wanted;
+    throw cause;
+  }
 };
 
 const assertUnchanged = (migration: Migration, checksum: string): void => {
