@@ -26,10 +26,10 @@ const row = (change: Partial<BudgetPeriodRow> = {}): BudgetPeriodRow => ({
   reached: [],
   state: 'ok',
   incident_id: '',
-  computed_at: '2026-11-21T21:00:00.000Z',
+  computed_at: '2026-11-21T12:00:00.000Z',
   ...change,
 });
-const NOW = at('2026-11-21T21:00:05Z');
+const NOW = at('2026-11-21T21:00:00Z');
 
 describe('the forecast', () => {
   test('stretches what is spent to the whole period, to the last picodollar, and says it is an estimate', () => {
@@ -48,11 +48,11 @@ describe('the forecast', () => {
   });
 
   test.each<[string, Partial<BudgetPeriodRow>]>([
-    ['the period has barely begun', { computed_at: '2026-11-21T09:20:00.000Z' }],
-    ['it was computed before the period began', { computed_at: '2026-11-21T08:00:00.000Z' }],
+    ['the period has barely begun', { period_start: '2026-11-21T20:50:00Z' }],
+    ['the period has not begun', { period_start: '2026-11-21T22:00:00Z' }],
     ['no call was counted', { calls: 0, spent_usd: '0' }],
     ['the period is over', { period_end: '2026-11-21T21:00:00Z' }],
-    ['the period has no length', { period_start: '2026-11-22T09:00:00Z', computed_at: '2026-11-22T09:00:00.000Z' }],
+    ['the period has no length', { period_start: '2026-11-21T21:00:00Z', period_end: '2026-11-21T21:00:00Z' }],
     ['a figure is none', { spent_usd: 'lots' }],
   ])('is null when %s', (_why, change) => expect(budgetForecast(row(change), NOW)).toBeNull());
 

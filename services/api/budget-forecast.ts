@@ -25,12 +25,11 @@ const ELAPSED_SHARE_MIN = 50;
  * counted in it, or its row does not hold money and times.
  */
 export const budgetForecast = (row: BudgetPeriodRow, nowMs: number): BudgetForecast | null => {
-  const [start, end, computed] = [row.period_start, row.period_end, row.computed_at].map((text) => parseIso(text));
+  const [start, end] = [row.period_start, row.period_end].map((text) => parseIso(text));
   const [spent, ceiling, limit] = [row.spent_usd, row.unknown_ceiling_usd, row.limit_usd].map(parseDecimal);
-  if (start == null || end == null || computed == null || spent == null || ceiling == null || limit == null) {
-    return null;
-  }
-  const elapsed = Math.min(computed, end) - start;
+  if (start == null || end == null || spent == null || ceiling == null || limit == null) return null;
+  // The row is written when it changes, so what it says is true now, however old it is.
+  const elapsed = nowMs - start;
   const length = end - start;
   if (nowMs >= end || row.calls <= 0 || elapsed <= 0 || elapsed * ELAPSED_SHARE_MIN < length) return null;
   const stretched = (value: bigint): bigint => (value * BigInt(length)) / BigInt(elapsed);

@@ -52,12 +52,15 @@ const FLOW_EVIDENCE = {
     { span_id: spanId(16), step_kind: 'llm', name: 'chat claude-sonnet-4-5' },
     { span_id: spanId(17), step_kind: 'data_access', name: `write report ${HOSTILE}`, labels: ['sink'] },
   ],
+  condition: 'e.tool.name == "fetch_page" && !(e.egress.host in cfg.allowed_hosts)',
+  vantage: 'agent',
+  maps: ['ASI01', 'LLM01'],
   inputs: {
-    'tool.name': 'fetch_page',
-    'egress.host': 'paste.example.net',
-    'args.path': `/reports/${'quarterly-'.repeat(30)}final.md`,
-    'args.body': HOSTILE,
-    'user.approved': null,
+    'e.tool.name': 'fetch_page',
+    'e.egress.host': 'paste.example.net',
+    'e.args.path': `/reports/${'quarterly-'.repeat(30)}final.md`,
+    'e.args.body': HOSTILE,
+    'e.user.approved': null,
     matched: { value: 'sk-…redacted', fields: ['args.body', 'args.headers.authorization'] },
   },
 };
@@ -227,9 +230,12 @@ const rulesets = (nowMs: number): readonly Row[] => [
 
 const coverage = (nowMs: number): readonly Row[] =>
   [
-    { rule_id: 'flow.untrusted', family: 'openinference', field: 'args', steps: 120, lacking: 0, errors: 0 },
-    { rule_id: 'flow.untrusted', family: 'openllmetry', field: 'args', steps: 80, lacking: 74, errors: 0 },
-    { rule_id: 'loop', family: 'claude-code', field: 'tool.name', steps: 40, lacking: 0, errors: 2 },
+    { rule_id: 'flow.untrusted', family: 'openinference', field: '', steps: 120, lacking: 0, errors: 0 },
+    { rule_id: 'flow.untrusted', family: 'openinference', field: 'e.args', steps: 120, lacking: 0, errors: 0 },
+    { rule_id: 'flow.untrusted', family: 'openllmetry', field: '', steps: 80, lacking: 74, errors: 0 },
+    { rule_id: 'flow.untrusted', family: 'openllmetry', field: 'e.args', steps: 80, lacking: 74, errors: 0 },
+    { rule_id: 'flow.untrusted', family: 'openllmetry', field: 'cfg.sinks', steps: 80, lacking: 12, errors: 0 },
+    { rule_id: 'loop', family: 'claude-code', field: '', steps: 40, lacking: 0, errors: 2 },
   ].map((row) => ({
     tenant_id: 'demo',
     hour: utcMillis(Math.floor((nowMs - HOUR_MS) / HOUR_MS) * HOUR_MS).slice(0, 19),

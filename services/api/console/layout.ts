@@ -1,13 +1,32 @@
+import type { AttentionRow } from '../queries/attention.ts';
+import { compact } from './format.ts';
 import { type Fragment, type Html, html } from './html.ts';
 import { linkTo, RANGE_NAMES, RANGES, type View } from './view.ts';
 
-const NAV = [
+interface NavEntry {
+  readonly path: string;
+  readonly label: string;
+  /** How many want somebody, and what they are; shown when there are any. */
+  readonly count?: (attention: AttentionRow) => number;
+  readonly counted?: string;
+}
+
+const NAV: readonly NavEntry[] = [
   { path: '/', label: 'Overview' },
   { path: '/runs', label: 'Runs' },
+  { path: '/incidents', label: 'Incidents', count: (found) => found.open_incidents, counted: 'open' },
+  {
+    path: '/violations',
+    label: 'Violations',
+    count: (found) => found.unreviewed_violations,
+    counted: 'in 24 hours, not reviewed',
+  },
+  { path: '/budgets', label: 'Budgets', count: (found) => found.tight_budgets, counted: 'over 80 %' },
+  { path: '/policies', label: 'Policies' },
   { path: '/lineage', label: 'Lineage' },
   { path: '/pipeline', label: 'Pipeline' },
   { path: '/connect', label: 'Connect' },
-] as const;
+];
 
 /** The tachograph's disc: a ring, a trace, a hub. */
 const LOGO = html`<svg class="logo" viewBox="0 0 24 24" aria-hidden="true"><circle cx="12" cy="12" r="10.25"/><path d="M4.5 12.5 8 12l1.6-4.6 2.6 9.4 2-6.2 1.1 1.9 4.2-.2"/></svg>`;
@@ -57,10 +76,11 @@ ${view?.context.demo === true && demoBanner}
 
 const demoBanner = html`<aside class="banner" aria-label="Demo"><strong>Demo.</strong> <span>Tenant <code>demo</code> is recorded traffic of real agents, played in as if live. Your own telemetry stands beside it in its own tenant. To be rid of it: stop, delete the data folder, <code>npm start -- --no-demo</code>.</span></aside>`;
 
-const navLink = (view: View | null, entry: (typeof NAV)[number]): Html => {
+const navLink = (view: View | null, entry: NavEntry): Html => {
   const isHere = view !== null && (entry.path === '/' ? view.path === '/' : view.path.startsWith(entry.path));
   const href = linkTo(entry.path, { tenant: view?.params['tenant'], range: view?.params['range'] });
-  return html`<a href="${href}"${isHere && html` aria-current="page"`}>${entry.label}</a>`;
+  const count = view?.attention && entry.count ? entry.count(view.attention) : 0;
+  return html`<a href="${href}"${isHere && html` aria-current="page"`}>${entry.label}${count > 0 && html` <span class="count" title="${count} ${entry.counted}">${compact(count)}<span class="hidden"> ${entry.counted}</span></span>`}</a>`;
 };
 
 const tenantSwitch = (view: View, tenants: readonly string[]): Html | null => {

@@ -3,6 +3,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startSeededEngine, testApi } from '../../../test/support/api.ts';
 import type { TestEngine } from '../../../test/support/engine.ts';
 import { HOSTILE, RICH_RUN, SHARED_RUN } from '../../../test/support/seed-builders.ts';
+import {
+  BUDGET_INCIDENT,
+  FLOW_VIOLATION,
+  OPEN_INCIDENT,
+  RESOLVED_INCIDENT,
+} from '../../../test/support/seed-incidents.ts';
 import { createDeferredStore } from '../../runtime/store/deferred.ts';
 
 let engine: TestEngine;
@@ -32,6 +38,22 @@ describe('the console', () => {
     `/runs/${RICH_RUN}?step=step-0000000000000007`,
     `/runs/${RICH_RUN}?view=conversation`,
     `/runs/${RICH_RUN}?view=bookings`,
+    `/runs/${RICH_RUN}?view=violations`,
+    '/incidents',
+    '/incidents?state=resolved&severity=critical',
+    '/incidents?state=nonsense&tenant=nobody',
+    `/incidents/${OPEN_INCIDENT}`,
+    `/incidents/${BUDGET_INCIDENT}`,
+    `/incidents/${RESOLVED_INCIDENT}`,
+    '/violations',
+    '/violations?review=none&rule=loop&range=30d',
+    '/violations?tenant=nobody',
+    `/violations/${FLOW_VIOLATION}`,
+    '/violations/d00dd00dd00dd00dd00dd00dd00dd001',
+    '/violations/d00dd00dd00dd00dd00dd00dd00dd002',
+    '/budgets',
+    '/budgets?tenant=nobody',
+    '/policies',
     '/pipeline',
     '/connect',
   ];

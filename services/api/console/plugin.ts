@@ -2,19 +2,27 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { TransportError } from '../../runtime/errors.ts';
+import { isTokenless } from '../actor.ts';
 import { readiness } from '../api-plugin.ts';
 import type { ApiContext } from '../deps.ts';
 import { callerOf, problemOf } from '../http.ts';
 import { findRun } from '../reads.ts';
 import { tenantScope } from '../tenant-scope.ts';
+import { readAttention } from './attention.ts';
+import { budgetsPage } from './pages/budgets.ts';
 import { connectPage } from './pages/connect.ts';
+import { incidentPage } from './pages/incident.ts';
+import { incidentsPage } from './pages/incidents.ts';
 import { lineagePage } from './pages/lineage.ts';
 import { overviewPage } from './pages/overview.ts';
 import { pipelinePage } from './pages/pipeline.ts';
+import { policiesPage } from './pages/policies.ts';
 import { runPage } from './pages/run.ts';
 import { runsPage } from './pages/runs.ts';
 import { problemPage, startingPage } from './pages/starting.ts';
 import { stepDetail } from './pages/step.ts';
+import { violationPage } from './pages/violation.ts';
+import { violationsPage } from './pages/violations.ts';
 import { rangeChoice, type View } from './view.ts';
 
 type PageOf = (view: View, request: FastifyRequest) => Promise<string> | string;
@@ -26,14 +34,30 @@ const paramOf = (request: FastifyRequest, name: string): string => {
   return typeof found === 'string' ? found : '';
 };
 
-const PAGES: readonly { readonly path: string; readonly render: PageOf }[] = [
+interface PageEntry {
+  readonly path: string;
+  readonly render: PageOf;
+  /** Needs no store, or is part of a page: the navigation stands without its counts. */
+  readonly isBare?: boolean;
+}
+
+const PAGES: readonly PageEntry[] = [
   { path: '/', render: overviewPage },
   { path: '/runs', render: runsPage },
   { path: '/runs/:run_id', render: (view, request) => runPage(view, paramOf(request, 'run_id')) },
-  { path: '/runs/:run_id/steps/:step_id', render: (view, request) => stepFragment(view, request) },
+  { path: '/runs/:run_id/steps/:step_id', render: (view, request) => stepFragment(view, request), isBare: true },
+  { path: '/incidents', render: incidentsPage },
+  { path: '/incidents/:incident_id', render: (view, request) => incidentPage(view, paramOf(request, 'incident_id')) },
+  { path: '/violations', render: violationsPage },
+  {
+    path: '/violations/:violation_id',
+    render: (view, request) => violationPage(view, paramOf(request, 'violation_id')),
+  },
+  { path: '/budgets', render: budgetsPage },
+  { path: '/policies', render: policiesPage },
   { path: '/lineage', render: lineagePage },
   { path: '/pipeline', render: pipelinePage },
-  { path: '/connect', render: connectPage },
+  { path: '/connect', render: connectPage, isBare: true },
 ];
 
 /** The panel of one step, for the script that opens it in place; without scripts the run page carries it. */
@@ -51,7 +75,9 @@ export const consolePlugin = async (app: FastifyInstance, options: { readonly co
     app.get(entry.path, async (request, reply) => {
       reply.type('text/html; charset=utf-8').header('cache-control', 'no-store');
       try {
-        return await entry.render(viewOf(request, context), request);
+        const view = viewOf(request, context);
+        const attention = entry.isBare === true ? null : await readAttention(view);
+        return await entry.render({ ...view, attention }, request);
       } catch (error) {
         return failure(request, reply, context, error);
       }
@@ -73,6 +99,8 @@ const viewOf = (request: FastifyRequest, context: ApiContext): View => {
   return {
     context,
     caller,
+    isTokenless: isTokenless(request.headers),
+    attention: null,
     nowMs,
     tenant: tenantScope(caller, params['tenant']),
     range: rangeChoice(params['range'], nowMs),
@@ -114,6 +142,10 @@ const STYLES = [
   'run',
   'waterfall',
   'detail',
+  'signs',
+  'act',
+  'budgets',
+  'judged',
   'lineage',
   'narrow',
 ] as const;
@@ -126,6 +158,7 @@ const ASSETS = [
     file: STYLES.map((name) => own(`styles/${name}.css`)),
   },
   { path: '/assets/console.js', type: 'text/javascript; charset=utf-8', file: own('console.js') },
+  { path: '/assets/act.js', type: 'text/javascript; charset=utf-8', file: own('act.js') },
   { path: '/assets/run.js', type: 'text/javascript; charset=utf-8', file: own('run.js') },
   { path: '/assets/chart.js', type: 'text/javascript; charset=utf-8', file: own('chart.js') },
   { path: '/assets/starting.js', type: 'text/javascript; charset=utf-8', file: own('starting.js') },

@@ -1,11 +1,16 @@
 import type { Caller } from '../../runtime/access.ts';
 import type { ApiContext } from '../deps.ts';
+import type { AttentionRow } from '../queries/attention.ts';
 import type { TimeRange } from '../queries/query.ts';
 
 /** What every page knows of its request. */
 export interface View {
   readonly context: ApiContext;
   readonly caller: Caller;
+  /** Somebody on this machine who showed no token: a name is taken as said. */
+  readonly isTokenless: boolean;
+  /** What wants somebody, for the navigation; null where it was not asked or cannot be read. */
+  readonly attention: AttentionRow | null;
   readonly nowMs: number;
   /** The tenant shown; null: all the caller may see. */
   readonly tenant: string | null;

@@ -19,20 +19,24 @@ const WAYS: readonly Way[] = [
     code: `export OTEL_EXPORTER_OTLP_ENDPOINT=${HTTP}
 export OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf
 export OTEL_SERVICE_NAME=my-agent
+# over gRPC: OTEL_EXPORTER_OTLP_ENDPOINT=${GRPC} and OTEL_EXPORTER_OTLP_PROTOCOL=grpc
 # prompts and answers too, where you may keep them:
 export OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true`,
   },
   {
     title: 'OpenTelemetry Collector',
-    detail: 'Add an exporter to the pipelines that carry traces and logs. Or write to Kafka with its kafkaexporter.',
+    detail:
+      'Add an exporter, over gRPC or HTTP, to the pipelines that carry traces and logs. Or write to Kafka with its kafkaexporter.',
     code: `exporters:
-  otlphttp/tachograph:
-    endpoint: ${HTTP}
+  otlp/tachograph:
+    endpoint: ${GRPC.replace('http://', '')}
+    tls: { insecure: true }
     headers: { x-tacho-tenant: default }
+  # over HTTP: otlphttp/tachograph: { endpoint: ${HTTP} }
 service:
   pipelines:
-    traces: { receivers: [otlp], exporters: [otlphttp/tachograph] }
-    logs:   { receivers: [otlp], exporters: [otlphttp/tachograph] }`,
+    traces: { receivers: [otlp], exporters: [otlp/tachograph] }
+    logs:   { receivers: [otlp], exporters: [otlp/tachograph] }`,
   },
   {
     title: 'Claude Code',

@@ -1,6 +1,7 @@
 import type { PipelineReport } from '../../../runtime/pipeline.ts';
 import { type CostRow, costsQuery } from '../../queries/costs.ts';
 import type { Figures } from '../../queries/figures.ts';
+import { type IncidentRow, incidentsQuery } from '../../queries/incidents.ts';
 import { type BreakdownRow, breakdownQuery } from '../../queries/overview.ts';
 import { type RunCountsRow, type RunRow, runCountsQuery, runsQuery } from '../../queries/runs.ts';
 import { read } from '../../reads.ts';
@@ -20,6 +21,7 @@ import {
   tokensOut,
 } from '../parts.ts';
 import { linkTo, RANGES, runsLink, type View } from '../view.ts';
+import { attentionStrip, INCIDENTS_SHOWN } from './attention-strip.ts';
 import { connectBody } from './connect.ts';
 import { readTenants } from './tenants.ts';
 
@@ -30,7 +32,7 @@ const SERIES_ROWS_MAX = 20_000;
 /** The first page: what was spent and how much of that is known, by whom, and what ran. */
 export const overviewPage = async (view: View): Promise<string> => {
   const { context, tenant, range } = view;
-  const [breakdown, series, runs, counts, tenants] = await Promise.all([
+  const [breakdown, series, runs, counts, tenants, incidents] = await Promise.all([
     read<BreakdownRow>(context, breakdownQuery({ tenant, range })),
     read<CostRow>(
       context,
@@ -46,6 +48,7 @@ export const overviewPage = async (view: View): Promise<string> => {
     read<RunRow>(context, runsQuery({ tenant, range, limit: RECENT_RUNS })),
     read<RunCountsRow>(context, runCountsQuery({ tenant, range })),
     readTenants(view),
+    read<IncidentRow>(context, incidentsQuery({ tenant, state: 'open', limit: INCIDENTS_SHOWN })),
   ]);
   const total = breakdown.find((row) => row.part === 'total') ?? null;
   const count = counts[0];
@@ -56,7 +59,7 @@ export const overviewPage = async (view: View): Promise<string> => {
     hasRange: true,
     scripts: ['/assets/uplot.js', '/assets/chart.js'],
     styles: ['/assets/uplot.css'],
-    body: html`${isEmpty ? emptyState(view) : filledState(view, { total, breakdown, series, runs, count })}${pipelineStrip(view, count)}`,
+    body: html`${attentionStrip(view, incidents)}${isEmpty ? emptyState(view) : filledState(view, { total, breakdown, series, runs, count })}${pipelineStrip(view, count)}`,
   });
 };
 

@@ -1,5 +1,6 @@
 import type { RunRow } from '../../queries/runs.ts';
 import type { StepRow } from '../../queries/steps.ts';
+import type { ViolationDetailRow } from '../../queries/violations.ts';
 import type { RunBookings } from '../../reads.ts';
 import type { View } from '../view.ts';
 
@@ -12,4 +13,6 @@ export interface RunView {
   readonly steps: readonly StepRow[];
   readonly isCut: boolean;
   readonly bookings: RunBookings;
+  /** In order of time. */
+  readonly violations: readonly ViolationDetailRow[];
 }

@@ -2,6 +2,7 @@ import { runTotalsQuery } from '../../queries/bookings.ts';
 import type { Figures } from '../../queries/figures.ts';
 import type { RunRow } from '../../queries/runs.ts';
 import { type StepRow, stepsQuery } from '../../queries/steps.ts';
+import { runViolationsQuery, type ViolationDetailRow } from '../../queries/violations.ts';
 import { findRun, onlyTotal, read, readBookings } from '../../reads.ts';
 import { compact, duration, money, msOf, plural, shortId, when } from '../format.ts';
 import { type Fragment, type Html, html } from '../html.ts';
@@ -12,6 +13,7 @@ import { bookingsBody } from './bookings.ts';
 import { conversationBody } from './conversation.ts';
 import { lineageBody } from './lineage-tab.ts';
 import type { RunView } from './run-view.ts';
+import { violationsBody, violationsLink } from './run-violations.ts';
 import { stepDetail } from './step.ts';
 import { waterfall } from './waterfall.ts';
 
@@ -21,6 +23,7 @@ export const PAGE_STEPS_MAX = 2000;
 const TABS = [
   { name: 'steps', label: 'Steps' },
   { name: 'conversation', label: 'Conversation' },
+  { name: 'violations', label: 'Violations' },
   { name: 'bookings', label: 'Bookings' },
   { name: 'lineage', label: 'Lineage' },
 ] as const;
@@ -30,10 +33,11 @@ type Tab = (typeof TABS)[number]['name'];
 export const runPage = async (view: View, runId: string): Promise<string> => {
   const { context } = view;
   const { tenant, run } = await findRun(context, view.tenant, runId);
-  const [steps, bookings, totals] = await Promise.all([
+  const [steps, bookings, totals, violations] = await Promise.all([
     read<StepRow>(context, stepsQuery({ tenant, runId, limit: PAGE_STEPS_MAX, withAttributes: false })),
     readBookings(context, tenant, runId),
     read<Figures>(context, runTotalsQuery({ tenant, runIds: [runId] })),
+    read<ViolationDetailRow>(context, runViolationsQuery({ tenant, runId })),
   ]);
   const asked = view.params['view'];
   const tab: Tab = TABS.find((candidate) => candidate.name === asked)?.name ?? 'steps';
@@ -45,6 +49,7 @@ export const runPage = async (view: View, runId: string): Promise<string> => {
     steps: steps.slice(0, PAGE_STEPS_MAX),
     isCut: steps.length > PAGE_STEPS_MAX,
     bookings,
+    violations,
   };
   return page(view, {
     title: run?.name || `Run ${runId.slice(0, 12)}`,
@@ -59,6 +64,8 @@ const tabBody = async (shown: RunView, tab: Tab): Promise<Html> => {
       return stepsBody(shown);
     case 'conversation':
       return conversationBody(shown);
+    case 'violations':
+      return violationsBody(shown);
     case 'bookings':
       return bookingsBody(shown);
     case 'lineage':
@@ -92,7 +99,7 @@ const header = (shown: RunView, totals: Figures): Html => {
   const started = run?.first_ts ?? steps[0]?.ts;
   return html`<section class="run-head">
 <p class="crumbs"><a href="${linkTo('/runs', kept(view))}">Runs</a> <span class="quiet">/</span> ${tenant} <span class="quiet">/</span> ${shortId(runId, 12)}</p>
-<h1>${name} ${status(errors > 0 ? 'error' : 'ok', errors > 0 ? plural(errors, 'error') : 'ok')}</h1>
+<h1>${name} ${status(errors > 0 ? 'error' : 'ok', errors > 0 ? plural(errors, 'error') : 'ok')}${violationsLink(shown)}</h1>
 <p class="who">${run !== null && who(run, view)}${started !== undefined && html`<span>${when(started, view.nowMs)}</span>`}${run === null && html`<span class="warn">stored, not folded yet</span>`}</p>
 ${runStats(shown, totals)}</section>`;
 };
@@ -115,10 +122,11 @@ const spanMs = (steps: readonly StepRow[]): number => {
   return ends.reduce((a, b) => Math.max(a, b)) - starts.reduce((a, b) => Math.min(a, b));
 };
 
-const tabs = ({ view, bookings, steps }: RunView, tab: Tab): Html => {
+const tabs = ({ view, bookings, steps, violations }: RunView, tab: Tab): Html => {
   const counts: Readonly<Record<Tab, number | null>> = {
     steps: steps.length,
     conversation: null,
+    violations: violations.length === 0 ? null : violations.length,
     bookings: bookings.standing.length,
     lineage: null,
   };

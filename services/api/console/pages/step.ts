@@ -1,4 +1,5 @@
 import { type StepDetailRow, stepQuery } from '../../queries/steps.ts';
+import { runViolationsQuery, type ViolationDetailRow } from '../../queries/violations.ts';
 import { bookingsOfSteps, read, readBookings, readContent } from '../../reads.ts';
 import { compact, duration, shortId, when } from '../format.ts';
 import { type Fragment, type Html, html } from '../html.ts';
@@ -6,6 +7,7 @@ import { status } from '../parts.ts';
 import { linkTo, runsLink, type View } from '../view.ts';
 import { bookingCard } from './bookings.ts';
 import { chat } from './chat.ts';
+import { violationsOfStep } from './run-violations.ts';
 
 /** Characters of one part shown beside the waterfall; the API has the whole. */
 const DETAIL_CHARS_MAX = 20_000;
@@ -13,9 +15,10 @@ const DETAIL_CHARS_MAX = 20_000;
 /** One step: facts, error, content (with the grant, logged), booking, everything the emitter sent. null: no such step. */
 export const stepDetail = async (view: View, tenant: string, runId: string, stepId: string): Promise<Html | null> => {
   const { context } = view;
-  const [steps, bookings] = await Promise.all([
+  const [steps, bookings, violations] = await Promise.all([
     read<StepDetailRow>(context, stepQuery({ tenant, runId, stepId })),
     readBookings(context, tenant, runId),
+    read<ViolationDetailRow>(context, runViolationsQuery({ tenant, runId })),
   ]);
   const step = steps[0];
   if (step === undefined) return null;
@@ -23,7 +26,7 @@ export const stepDetail = async (view: View, tenant: string, runId: string, step
   return html`<header><h2>${step.name === '' ? step.step_kind : step.name}</h2><a class="close" href="${linkTo(`/runs/${encodeURIComponent(runId)}`, { ...view.params, step: undefined })}" data-close aria-label="Close">✕</a></header>
 <p>${status(step.status)} <span class="quiet">· ${step.step_kind} · told by ${step.vantage} as ${step.signal} · ${step.family}</span></p>
 ${(step.error_message !== null || step.error_type !== null) && html`<pre class="failure">${[step.error_type, step.error_message].filter((text) => text !== null).join(': ')}</pre>`}
-${facts(view, step)}
+${violationsOfStep(view, step, violations)}${facts(view, step)}
 ${booked.length > 0 && html`<h3>Booking</h3>${booked.map((entry) => bookingCard(entry))}`}
 ${await contentPart(view, tenant, runId, stepId)}
 ${mapTable('Attributes', step.attributes)}${mapTable('Resource', step.resource)}${mapTable('Labels', step.labels)}

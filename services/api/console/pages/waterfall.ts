@@ -1,12 +1,15 @@
 import type { BookingRow } from '../../queries/bookings.ts';
 import type { StepRow } from '../../queries/steps.ts';
+import type { ViolationDetailRow } from '../../queries/violations.ts';
 import { bookingsOfSteps } from '../../reads.ts';
 import { compact, duration, money, msOf, plural } from '../format.ts';
 import { type Html, html } from '../html.ts';
 import { sumTold } from '../parts.ts';
+import { severityOnBar, severityShape, worstOf } from '../severity.ts';
 import { type TreeItem, type TreeNode, treeOf } from '../tree.ts';
 import { linkTo, type View } from '../view.ts';
 import type { RunView } from './run-view.ts';
+import { violationsBySteps } from './run-violations.ts';
 
 interface Frame {
   readonly view: View;
@@ -14,6 +17,7 @@ interface Frame {
   readonly lengthMs: number;
   readonly chosen: string | undefined;
   readonly bookings: ReadonlyMap<string, readonly BookingRow[]>;
+  readonly violations: ReadonlyMap<string, readonly ViolationDetailRow[]>;
 }
 
 /** Steps by depth and time, with tokens and cost; plumbing folded behind its count. */
@@ -29,6 +33,7 @@ export const waterfall = (run: RunView, chosen: string | undefined): Html => {
     lengthMs,
     chosen,
     bookings: bookingsOfSteps(run.steps, run.bookings.standing),
+    violations: violationsBySteps(run.steps, run.violations),
   };
   return html`<section class="waterfall" aria-label="Steps">
 <div class="step head"><span>Step</span><span class="scale"><span>0</span><span>${duration(lengthMs / 2)}</span><span>${duration(lengthMs)}</span></span><span class="n">Took</span><span class="n">Tokens in / out</span><span class="n">Cost</span></div>
@@ -81,11 +86,12 @@ const stepRow = (frame: Frame, { step, depth }: TreeNode<StepRow>): Html => {
   const isError = step.status === 'error';
   const isChosen = step.step_id === frame.chosen;
   const booked = frame.bookings.get(step.step_id) ?? [];
+  const broken = frame.violations.get(step.step_id) ?? [];
   const href = linkTo(frame.view.path, { ...frame.view.params, step: step.step_id });
   const classes = `step d${depth}${isError ? ' error' : ''}${isChosen ? ' chosen' : ''}`;
   return html`<a class="${classes}" href="${href}#detail" data-step="${step.step_id}"${isChosen && html` aria-current="true"`}>
-<span class="what"><span class="kind k-${step.step_kind}" title="${step.step_kind}">${step.signal === 'log' && step.step_kind === 'other' ? '≡' : (MARKS[step.step_kind] ?? '·')}</span>${isError && html`<span class="status error" title="${step.error_message ?? step.error_type ?? 'error'}">▲<span class="hidden"> error</span></span>`}<span class="title">${titleOf(step)}</span><span class="sub">${subtitleOf(step)}</span></span>
-${bar(frame, step, isError)}
+<span class="what"><span class="kind k-${step.step_kind}" title="${step.step_kind}">${step.signal === 'log' && step.step_kind === 'other' ? '≡' : (MARKS[step.step_kind] ?? '·')}</span>${isError && html`<span class="status error" title="${step.error_message ?? step.error_type ?? 'error'}">▲<span class="hidden"> error</span></span>`}${broken.length > 0 && brokenMark(broken)}<span class="title">${titleOf(step)}</span><span class="sub">${subtitleOf(step)}</span></span>
+${bar(frame, step, isError, worstOf(broken.map((violation) => violation.severity)))}
 <span class="n">${step.signal === 'span' || step.duration_ns > 0 ? duration(step.duration_ns / 1e6) : html`<span class="quiet">${step.signal}</span>`}</span>
 ${tokensCell(step, booked)}${costCell(booked)}</a>`;
 };
@@ -99,11 +105,18 @@ const subtitleOf = (step: StepRow): string => {
   return model !== null && !step.name.includes(model) ? model : '';
 };
 
-const bar = (frame: Frame, step: StepRow, isError: boolean): Html => {
+/** The worst violation of a step beside its name; each is told with the step. */
+const brokenMark = (broken: readonly ViolationDetailRow[]): Html => {
+  const words = broken.map((violation) => `${violation.severity}: ${violation.title} (${violation.rule_id})`);
+  return html`<span class="broken" title="${words.join('; ')}">${severityShape(worstOf(broken.map((violation) => violation.severity)) ?? 'info')}<span class="hidden"> ${plural(broken.length, 'violation')}</span></span>`;
+};
+
+const bar = (frame: Frame, step: StepRow, isError: boolean, broken: string | null): Html => {
   const left = (100 * (msOf(step.ts) - frame.startMs)) / frame.lengthMs;
   const width = (100 * (step.duration_ns / 1e6)) / frame.lengthMs;
   const x = Math.max(0, Math.min(99.6, left)).toFixed(2);
-  const mark = isError && html`<text x="${x}%" y="12" class="cross">✕</text>`;
+  const end = Math.max(0, Math.min(98.4, left + width));
+  const mark = html`${isError && html`<text x="${x}%" y="12" class="cross">✕</text>`}${broken !== null && severityOnBar(broken, end)}`;
   if (step.duration_ns === 0) {
     return html`<svg class="bar" aria-hidden="true"><circle cx="${x}%" cy="8" r="3" class="k-${step.step_kind}"/>${mark}</svg>`;
   }
