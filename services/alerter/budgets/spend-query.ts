@@ -21,15 +21,16 @@ export const spendQuery = (
     const value = budget.scope[part];
     if (value === undefined) return [];
     params[part] = value;
-    return [`AND ${column} = {${part}:String}`];
+    return [`AND e.${column} = {${part}:String}`];
   }).join(' ');
+  // Columns are written `e.column`: an alias of the same name would be taken for the column.
   const parts = periods.map((period, at) => {
     params[`from_${at}`] = utcMillis(period.startMs);
     params[`to_${at}`] = utcMillis(period.endMs);
-    return `SELECT ${at} AS at, toString(sum(ifNull(cost_usd, 0))) AS spent,
-  sumIf(calls, entry_kind = 'call') AS calls, sumIf(calls, cost_usd IS NULL) AS unknown_calls
-FROM ledger_entries
-WHERE ts >= {from_${at}:DateTime64(3, 'UTC')} AND ts < {to_${at}:DateTime64(3, 'UTC')} ${conditions}`;
+    return `SELECT ${at} AS at, toString(sum(ifNull(e.cost_usd, 0))) AS spent,
+  sumIf(e.calls, e.entry_kind = 'call') AS calls, sumIf(e.calls, e.cost_usd IS NULL) AS unknown_calls
+FROM ledger_entries AS e
+WHERE e.ts >= {from_${at}:DateTime64(3, 'UTC')} AND e.ts < {to_${at}:DateTime64(3, 'UTC')} ${conditions}`;
   });
   return { sql: parts.join('\nUNION ALL\n'), params };
 };

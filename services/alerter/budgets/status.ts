@@ -69,14 +69,13 @@ const observationOf = (
 ): IncidentEvent => {
   const { budget, period, spend, unknownCeiling } = status;
   const counted = spend.spent + unknownCeiling;
-  const bound = spend.unknownCalls > 0 ? `, of it ${usdShort(unknownCeiling)} for ${spend.unknownCalls} unknown` : '';
   return {
     ...blankEvent(status.incidentId, budget),
     event_id: hash128(['observed', status.incidentId, String(level)]),
     at_ms: nowMs,
     kind: 'observed',
     severity: severityOf(level),
-    title: `${budget.title}: ${percent(level)} of ${usdShort(budget.limit)} a ${budget.period} reached (${usdShort(counted)}${bound})`,
+    title: `${budget.title}: ${percent(level)} of ${usdShort(budget.limit)} a ${budget.period} reached (${usdShort(counted)}${unknownShare(spend.unknownCalls, unknownCeiling)})`,
     level,
     detail: JSON.stringify({
       budget_id: budget.id,
@@ -138,5 +137,11 @@ const blankEvent = (incidentId: string, budget: Budget | null) => ({
 /** Half is worth a look, most of it a message, all of it a page, and more than all a louder one. */
 const severityOf = (level: number): Severity =>
   level > 1 ? 'critical' : level === 1 ? 'high' : level >= 0.8 ? 'medium' : 'low';
+
+const unknownShare = (calls: number, ceiling: bigint): string => {
+  if (calls <= 0) return '';
+  const which = `${calls} ${calls === 1 ? 'call' : 'calls'} of unknown cost`;
+  return ceiling === 0n ? `, ${which} not counted` : `, of it ${usdShort(ceiling)} for ${which}`;
+};
 
 const percent = (level: number): string => `${Number((level * 100).toFixed(4))} %`;

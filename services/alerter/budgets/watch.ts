@@ -92,7 +92,9 @@ const run = async (
         return;
       }
       pauseMs = Math.min(pauseMs * 2, BACKOFF_MAX_MS);
-      deps.logger.warn({ err: error, backoff_ms: pauseMs }, 'budgets cannot be computed, trying again');
+      // What repeats for ever needs a person; what passes by itself does not.
+      const level = error.retryable ? 'warn' : 'error';
+      deps.logger[level]({ err: error, backoff_ms: pauseMs }, 'budgets cannot be computed, trying again');
     }
     await deps.clock.sleep(pauseMs, signal).catch(() => undefined);
   }
