@@ -12,18 +12,24 @@ const LIMIT = 'toFloat64(u.limit_usd)';
 /** Spent, and what the calls of unknown cost can have cost at most. */
 const COUNTED = '(toFloat64(u.spent_usd) + toFloat64(u.unknown_ceiling_usd))';
 
+/**
+ * Budgets in the period of now. One row a budget: two rows of the same labels would be an error of the rule, and titles
+ * may repeat. A budget taken out of the file stays until its period ends.
+ */
 const budgetSql = (
   value: string,
-): string => `SELECT toString(u.title) AS budget, toString(u.tenant_id) AS tenant, toString(u.period) AS period, ${value}
+  name: string,
+): string => `SELECT toString(u.title) AS budget, toString(u.budget_id) AS budget_id, toString(u.tenant_id) AS tenant, toString(u.period) AS period, max(${value}) AS ${name}
 FROM budget_status AS u FINAL
 WHERE u.period_start <= $__toTime AND u.period_end > $__toTime
-ORDER BY budget, tenant, period`;
+GROUP BY budget, budget_id, tenant, period
+ORDER BY budget, budget_id, tenant, period`;
 
 const reached: RuleSpec = {
   uid: 'tachograph-budget-reached',
   title: 'Tachograph: a budget reached a threshold',
   severity: 'warning',
-  sql: budgetSql('toFloat64(length(u.reached)) AS thresholds'),
+  sql: budgetSql('toFloat64(length(u.reached))', 'thresholds'),
   rangeSeconds: 5 * MINUTE,
   above: 0,
   forSeconds: 0,
@@ -43,7 +49,7 @@ const exceeded: RuleSpec = {
   uid: 'tachograph-budget-exceeded',
   title: 'Tachograph: a budget is used up',
   severity: 'critical',
-  sql: budgetSql(`if(${LIMIT} > 0, ${COUNTED} / ${LIMIT}, if(${COUNTED} > 0, 1, 0)) AS used`),
+  sql: budgetSql(`if(${LIMIT} > 0, ${COUNTED} / ${LIMIT}, if(${COUNTED} > 0, 1, 0))`, 'used'),
   rangeSeconds: 5 * MINUTE,
   above: 0.999999,
   forSeconds: 0,

@@ -12,7 +12,7 @@ const DAY = 24 * HOUR;
 
 /** Promised is 2 s under load; a batch lingers a quarter of a second. Half a minute is not a burst any more. */
 const FRESHNESS_MAX_SECONDS = 30;
-/** A fold that keeps up reads a step within seconds. */
+/** A service that keeps up reads a record within seconds. */
 const LAG_MAX_SECONDS = 2 * MINUTE;
 /** Longer than a restart with its replay. */
 const STOPPED_MAX_SECONDS = 10 * MINUTE;
@@ -21,35 +21,40 @@ const SILENT_MAX_SECONDS = 30 * MINUTE;
 const STEADY_SLOTS = 120;
 /** Audits run every ten minutes. */
 const AUDIT_MAX_SECONDS = HOUR;
-/** Steps older than the retention of their topic cannot be folded any more. */
+/** What is older than the retention of its topic cannot be read any more. */
 const LOOK_BACK_SECONDS = 3 * DAY;
 
 const label = (name: string): string => `{{ index .Labels "${name}" }}`;
 const VALUE = '{{ index .Values "B" }}';
 
+/** Services that have confirmed a batch within this count as running; one taken out of service is not missed for ever. */
+const KNOWN_FOR = 'INTERVAL 7 DAY';
+const IS_UNREAD = 'p.wanted > f.got AND p.written_at >= f.life - INTERVAL 1 MINUTE';
+
 /**
- * For each fold (whoever reads agent_steps) and partition: up to where the normalizer wrote, up to where the fold read
- * in the present life of the log, and since when the first unread batch waits.
+ * For each service that reads a topic of ours, and each of its partitions: up to where batches wrote into it, up to where
+ * the service read in the present life of the log, and since when the first unread batch waits. Partitions a service has
+ * never read count from their start.
  */
-const WAITING = `SELECT f.service AS service, p.key AS key,
-    minIf(p.written_at, p.wanted > f.got AND p.written_at >= f.life - INTERVAL 1 MINUTE) AS since,
-    countIf(p.wanted > f.got AND p.written_at >= f.life - INTERVAL 1 MINUTE) AS unread
+const WAITING = `SELECT f.service AS service, p.key AS key, minIf(p.written_at, ${IS_UNREAD}) AS since, countIf(${IS_UNREAD}) AS unread
   FROM (
     SELECT tupleElement(arrayJoin(b.produced), 1) AS key, tupleElement(arrayJoin(b.produced), 2) AS wanted, b.written_at AS written_at
-    FROM batches AS b WHERE b.service = 'normalizer' AND notEmpty(b.produced) AND $__timeFilter_ms(b.written_at)
+    FROM batches AS b WHERE notEmpty(b.produced) AND $__timeFilter_ms(b.written_at)
   ) AS p
   INNER JOIN (
     SELECT service, key, argMax(reach, began) AS got, max(began) AS life
     FROM (
       SELECT b.service AS service, concat(b.topic, '/', toString(b.partition)) AS key, b.log_id AS log_id, max(b.end) AS reach, min(b.logged_at) AS began
-      FROM batches AS b WHERE b.topic = 'agent_steps' GROUP BY service, key, log_id
+      FROM batches AS b WHERE b.written_at > $__toTime_ms - ${KNOWN_FOR} GROUP BY service, key, log_id
       UNION ALL
-      SELECT service, key, '' AS log_id, 0 AS reach, toDateTime64(0, 3, 'UTC') AS began
-      FROM (SELECT DISTINCT b.service AS service FROM batches AS b WHERE b.topic = 'agent_steps') AS known
-      CROSS JOIN (SELECT DISTINCT arrayJoin(mapKeys(b.produced)) AS key FROM batches AS b WHERE b.service = 'normalizer' AND $__timeFilter_ms(b.written_at)) AS parts
+      SELECT known.service AS service, parts.key AS key, '' AS log_id, 0 AS reach, toDateTime64(0, 3, 'UTC') AS began
+      FROM (SELECT DISTINCT b.service AS service, b.topic AS topic FROM batches AS b WHERE b.written_at > $__toTime_ms - ${KNOWN_FOR}) AS known
+      INNER JOIN (
+        SELECT DISTINCT arrayJoin(mapKeys(b.produced)) AS key, splitByChar('/', key)[1] AS topic
+        FROM batches AS b WHERE $__timeFilter_ms(b.written_at)
+      ) AS parts ON parts.topic = known.topic
     ) GROUP BY service, key
   ) AS f ON f.key = p.key
-  WHERE startsWith(p.key, 'agent_steps/')
   GROUP BY service, key`;
 
 const freshness: RuleSpec = {
@@ -96,8 +101,8 @@ FROM (
   above: LAG_MAX_SECONDS,
   forSeconds: 5 * MINUTE,
   noData: 'OK',
-  summary: `${label('service')} has not read steps that were written ${VALUE} s ago`,
-  meaning: `The normalizer has written steps that this service has not folded for more than ${LAG_MAX_SECONDS / MINUTE} minutes: its figures (cost, lineage, violations) are old. Nothing is lost while the topic agent_steps keeps the steps.`,
+  summary: `${label('service')} has not read what was written for it ${VALUE} s ago`,
+  meaning: `Another service has written into a topic what this one has not read for more than ${LAG_MAX_SECONDS / MINUTE} minutes: its figures (cost, lineage, violations) are old. Nothing is lost while the topic keeps it.`,
   look: [
     '`GET /api/v1/pipeline`: the lag of each partition, and whether one is stopped.',
     'The log of the service: "stopped by a permanent error" names the table and the reason.',
@@ -106,7 +111,7 @@ FROM (
   act: [
     'Running, but slow: more processes of it, up to one a partition.',
     'Stopped: mend what its log names, then restart it; it goes on where the manifest ends.',
-    'When the lag nears the retention of agent_steps (retention.topic_hours), lengthen the retention first.',
+    'When the lag nears the retention of the topic (retention.topic_hours), lengthen the retention first.',
   ],
   panel: { dashboard: OVERVIEW_UID, id: OVERVIEW_PANELS.freshnessOverTime },
 };
@@ -119,14 +124,14 @@ const stopped: RuleSpec = {
 FROM (
   ${WAITING}
 ) AS w
-INNER JOIN (SELECT b.service AS service, max(b.written_at) AS last FROM batches AS b WHERE b.topic = 'agent_steps' GROUP BY service) AS l ON l.service = w.service
+INNER JOIN (SELECT b.service AS service, max(b.written_at) AS last FROM batches AS b GROUP BY service) AS l ON l.service = w.service
 GROUP BY w.service ORDER BY service`,
   rangeSeconds: LOOK_BACK_SECONDS,
   above: STOPPED_MAX_SECONDS,
   forSeconds: 2 * MINUTE,
   noData: 'OK',
-  summary: `${label('service')} has written nothing for ${VALUE} s although steps wait for it`,
-  meaning: `Steps wait, and this service has confirmed no batch for more than ${STOPPED_MAX_SECONDS / MINUTE} minutes, while the normalizer moves.`,
+  summary: `${label('service')} has confirmed nothing for ${VALUE} s although work waits for it`,
+  meaning: `Work waits in a topic, and this service has confirmed no batch for more than ${STOPPED_MAX_SECONDS / MINUTE} minutes.`,
   look: [
     'Is the process there? /readyz of its host, or the state of its pods.',
     'Its log: a permanent error of the store stops a partition on purpose; a bug ends the process.',

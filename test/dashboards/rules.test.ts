@@ -66,7 +66,7 @@ describe('alert rules on the real engine', () => {
 
   /** The normalizer wrote up to `wrote` in partition 0 at `atMs`. */
   const produced = (atMs: number, wrote: number): Row =>
-    batchRow(atMs, { service: 'normalizer', produced: { 'agent_steps/0': wrote, 'policy_violations/0': 9999 } });
+    batchRow(atMs, { service: 'normalizer', produced: { 'agent_steps/0': wrote, 'nobody_reads/0': 9999 } });
   const folded = (service: string, atMs: number, end: number, rest: Row = {}): Row =>
     batchRow(atMs, { service, end, ...rest });
 
@@ -101,6 +101,18 @@ describe('alert rules on the real engine', () => {
       ],
     });
     expect(await firing('tachograph-lag')).toEqual([{ service: 'ledger' }]);
+  });
+
+  test('lag: a reader of what a fold writes is watched too, and one out of service for a week is not', async () => {
+    await seed({
+      batches: [
+        folded('policy', nowMs - 6 * MINUTE_MS, 5, { produced: { 'policy_violations/1': 3 } }),
+        folded('alerter', nowMs - HOUR_MS, 9, { topic: 'policy_violations' }),
+        folded('retired', nowMs - 8 * DAY_MS, 9, { topic: 'policy_violations' }),
+      ],
+    });
+    expect(await firing('tachograph-lag')).toEqual([{ service: 'alerter' }]);
+    expect(await firing('tachograph-stopped')).toEqual([{ service: 'alerter' }]);
   });
 
   test('lag: a log made anew does not count the steps of the old one', async () => {
@@ -197,6 +209,7 @@ describe('alert rules on the real engine', () => {
         budgetRow(nowMs, { budget_id: 'd', title: 'D', spent_usd: '900', reached: [0.5, 0.8, 1], ...yesterday }),
         budgetRow(nowMs, { budget_id: 'e', title: 'E', spent_usd: '900', reached: [1] }),
         budgetRow(nowMs, { budget_id: 'e', title: 'E', version: 2 }),
+        budgetRow(nowMs, { budget_id: 'b2', title: 'B', spent_usd: '1' }),
         budgetRow(nowMs, {
           budget_id: 'f',
           title: 'F',
