@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Files } from './generate.ts';
 
@@ -10,7 +10,13 @@ export const writeFiles = (folder: string, files: Files): readonly string[] =>
   [...files].map(([path, text]) => {
     const target = join(folder, path);
     mkdirSync(dirname(target), { recursive: true });
-    writeFileSync(target, text, isSecret(path, text) ? { mode: SECRET_MODE } : {});
+    if (!isSecret(path, text)) {
+      writeFileSync(target, text);
+      return target;
+    }
+    // A mode is for new files only: an older one is closed to others before the secret is in it.
+    if (existsSync(target)) chmodSync(target, SECRET_MODE);
+    writeFileSync(target, text, { mode: SECRET_MODE });
     return target;
   });
 

@@ -9,12 +9,14 @@ const BATCH_TABLES: readonly (readonly [table: string, service: string | null])[
   ['ledger_entries', 'ledger'],
   ['span_duplicates', 'ledger'],
   ['lineage_edges', 'lineage'],
+  ['policy_violations', 'policy'],
+  ['policy_coverage', 'policy'],
   ['incident_events', 'alerter'],
   ['run_state', null],
 ];
 
 /** Services that fold the steps the normalizer emits. */
-const FOLDS = ['ledger', 'lineage'] as const;
+const FOLDS = ['ledger', 'lineage', 'policy'] as const;
 
 const chain = proof(
   'chain',
@@ -167,6 +169,14 @@ const entriesOnce = proof(
    GROUP BY entry_id HAVING count() > 1 ORDER BY place LIMIT 100`,
 );
 
+const violationsOnce = proof(
+  'violations-once',
+  'policy_violations',
+  'no violation has the id of another',
+  `SELECT concat('violation ', violation_id) AS place, concat(toString(count()), ' rows') AS detail FROM policy_violations
+   GROUP BY violation_id HAVING count() > 1 ORDER BY place LIMIT 100`,
+);
+
 const reversals = proof(
   'reversals',
   'ledger_entries',
@@ -244,4 +254,5 @@ export const CHECKS: readonly Check[] = [
   callsBooked,
   runTotals,
   ...lineageChecks,
+  violationsOnce,
 ];

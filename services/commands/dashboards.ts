@@ -26,7 +26,7 @@ export const writeDashboards = (world: World, out: string): number => {
   );
   world.print(
     settings.contacts.length > 0
-      ? `contact point: ${settings.contacts.map(({ name }) => name).join(', ')} (alerts.sinks); the file holds their addresses: keep it as a secret`
+      ? `contact point: ${settings.contacts.map(({ name }) => name).join(', ')} (alerts.sinks); contact-points.yaml holds their addresses and is readable by you alone: give it to Grafana's user`
       : 'contact point: mail to oncall@example.org, until alerts.sinks names one',
   );
   world.print(
