@@ -1,0 +1,37 @@
+import { INCIDENT_EVENT_KINDS, type IncidentEvent } from '../../schemas/incident-event.ts';
+import type { FoldContext } from '../runtime/stream/fold-task.ts';
+
+/** The kinds people and watchers write; those of the sender are made by it. */
+export const TOLD_KINDS = INCIDENT_EVENT_KINDS.slice(0, 6);
+
+/** An observation of one violation incident; `over` replaces fields. */
+export const eventOf = (over: Partial<IncidentEvent> = {}): IncidentEvent => ({
+  event_id: 'event-1',
+  incident_id: 'incident-1',
+  tenant_id: 'acme',
+  at_ms: 1_795_000_000_000,
+  kind: 'observed',
+  source: 'violation',
+  subject: 'egress.host-not-allowed',
+  severity: 'medium',
+  title: 'Egress to evil.example',
+  actor: null,
+  comment: null,
+  level: null,
+  silenced_until_ms: null,
+  service: 'bot',
+  agent_name: 'refunds',
+  workflow: null,
+  run_id: 'run-1',
+  sink: null,
+  detail: '{}',
+  ...over,
+});
+
+/** The context of the n-th batch. */
+export const contextOf = (n: number): FoldContext => ({
+  batchId: `batch-${n}`,
+  loggedAtMs: 1_795_000_000_000 + n * 1000,
+  version: BigInt(n),
+  variant: '',
+});
