@@ -13,6 +13,7 @@ import { createFoldTask } from '../runtime/stream/fold-task.ts';
 import { createStreamService, type StreamService } from '../runtime/stream/service.ts';
 import type { StreamTask } from '../runtime/stream/types.ts';
 import { alerterOf } from './alerter.ts';
+import { policyOf } from './policy.ts';
 import type { World } from './world.ts';
 
 /** The ports a composition is wired to. */
@@ -48,7 +49,7 @@ export const apiOf = (world: World, adapters: Adapters, pipeline: () => Pipeline
   );
 
 /** The services that read topics, in the order data flows. */
-export const STREAM_SERVICES = ['normalizer', 'ledger', 'lineage', 'alerter'] as const;
+export const STREAM_SERVICES = ['normalizer', 'ledger', 'lineage', 'policy', 'alerter'] as const;
 export type StreamServiceName = (typeof STREAM_SERVICES)[number];
 
 /** A stream service by name, on the loop they all share. */
@@ -67,10 +68,15 @@ export const streamServiceOf = (
     onCrash,
   };
   if (name === 'alerter') return alerterOf(world, adapters, settings);
+  if (name === 'policy') return policyOf(world, adapters, settings);
   return createStreamService({ ...adapters, ...portsOf(world) }, taskOf(name, world, adapters), settings);
 };
 
-const taskOf = (name: Exclude<StreamServiceName, 'alerter'>, world: World, adapters: Adapters): StreamTask => {
+const taskOf = (
+  name: Exclude<StreamServiceName, 'alerter' | 'policy'>,
+  world: World,
+  adapters: Adapters,
+): StreamTask => {
   switch (name) {
     case 'normalizer':
       return createNormalizerTask(

@@ -108,6 +108,27 @@ export const METRICS = {
     help: 'When the newest audit of this process finished, seconds since 1970.',
     labels: [],
   },
+  policy_violations_total: {
+    kind: 'counter',
+    help: 'Violations found, by rule and severity.',
+    labels: ['rule', 'severity'],
+  },
+  policy_errors_total: {
+    kind: 'counter',
+    help: 'Steps at which a rule failed; each is a step it did not judge.',
+    labels: ['rule'],
+  },
+  policy_rules: { kind: 'gauge', help: 'Rules and detectors in force.', labels: [] },
+  policy_ruleset_refused: {
+    kind: 'gauge',
+    help: '1 while the rule files on disk are refused and older rules judge, or none.',
+    labels: [],
+  },
+  policy_reloads_total: {
+    kind: 'counter',
+    help: 'Rule sets decided on, by outcome (loaded, refused).',
+    labels: ['outcome'],
+  },
   api_requests_total: { kind: 'counter', help: 'API requests answered.', labels: ['route', 'status'] },
   api_request_seconds: { kind: 'histogram', help: 'API requests.', labels: ['route'], buckets: SECONDS },
 } as const satisfies Record<string, MetricSpec>;

@@ -238,3 +238,27 @@ export interface Service {
   /** Finishes what is in flight, commits, lets go. Idempotent; called in reverse order of start. */
   readonly drain: () => Promise<void>;
 }
+
+// --------------------------------------------------------------- rule files
+
+/** A rule file as it was found; `text` null with the reason when it could not be read. */
+export interface FoundRuleFile {
+  readonly path: string;
+  readonly text: string | null;
+  readonly problem: string | null;
+}
+
+/** All rule files of a folder at one moment. */
+export interface RuleFolder {
+  readonly files: readonly FoundRuleFile[];
+  /** Newest change of a file, ms since 1970; 0 when unknown. */
+  readonly changedAtMs: number;
+}
+
+/** The folder people keep their rules in. Neither method throws: what is wrong stands in the answer. */
+export interface RuleFiles {
+  readonly dir: string;
+  /** Changes whenever a file was added, removed or written. Cheap: no file is read. */
+  readonly stamp: () => Promise<string>;
+  readonly read: () => Promise<RuleFolder>;
+}

@@ -21,7 +21,7 @@ import { defineRoute, noBody, noParams, type Route } from './route.ts';
 import { rangeShape } from './shapes.ts';
 
 /** Services that fold `agent_steps` into what the API answers from. One more fold is one more name here. */
-const FOLDS = ['ledger', 'lineage'] as const;
+const FOLDS = ['ledger', 'lineage', 'policy'] as const;
 const WRITER = 'normalizer';
 /** Positions one question may name: one request of a sender makes far fewer records. */
 const POSITIONS_MAX = 1000;
