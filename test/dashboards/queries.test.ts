@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { pipelineRules } from '../../dashboards/rules/pipeline.ts';
+import { fileGroupOf } from '../../dashboards/rules/rule.ts';
 import { startTestEngine, type TestEngine } from '../support/engine.ts';
 import { capturedRecords, createPipeline, createPipelineLog, untilDone } from '../support/pipeline.ts';
+import { evaluate } from './evaluate.ts';
 import { ask, type Choices, EVERYTHING, type Frame, msOf, onlyField } from './frames.ts';
 import type { QueryTime } from './macros.ts';
 import { seedEverything } from './seeds.ts';
@@ -144,6 +147,14 @@ describe('with recorded traffic', () => {
   test.each(allPanels)('%s can be drawn', async (_, __, panel) => {
     const years: QueryTime = { fromMs: Date.parse('2024-01-01'), toMs: Date.now() + 60_000, intervalMs: DAY_MS };
     for (const target of targetsOf(panel)) assertShape(panel.type, await ask(engine, target.rawSql, years));
+  });
+
+  test('no alert fires on a healthy pipeline', async () => {
+    for (const rule of fileGroupOf(pipelineRules).rules) {
+      const plain = JSON.parse(JSON.stringify(rule)) as Parameters<typeof evaluate>[1];
+      const { state, instances } = await evaluate(engine, plain, Date.now());
+      expect([rule.uid, state === 'Alerting' ? instances : []]).toEqual([rule.uid, []]);
+    }
   });
 });
 
