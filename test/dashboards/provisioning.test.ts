@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { DEFAULT_SETTINGS, type GrafanaSettings, grafanaFiles } from '../../dashboards/generate.ts';
@@ -171,6 +173,15 @@ describe('sources and contact points', () => {
       username: '${CLICKHOUSE_USER}',
     });
     expect(datasources[0]?.secureJsonData).toEqual({ password: '${CLICKHOUSE_PASSWORD}' });
+  });
+
+  test('asks for no more time than the shipped ClickHouse user may have: the driver adds five seconds', () => {
+    const users = readFileSync(join(import.meta.dirname, '../../deploy/clickhouse/users.d/tachograph.xml'), 'utf8');
+    const profile = /<tacho_reader>[\s\S]*?<\/tacho_reader>/.exec(users)?.[0] ?? '';
+    const most = Number(/<max_execution_time><min>\d+<\/min><max>(\d+)<\/max>/.exec(profile)?.[1]);
+    const text = grafanaFiles(DEFAULT_SETTINGS).get('provisioning/datasources/tachograph.yaml') ?? '';
+    const { datasources } = parse(text) as { datasources: { jsonData: { queryTimeout: string } }[] };
+    expect(Number(datasources[0]?.jsonData.queryTimeout) + 5).toBeLessThanOrEqual(most);
   });
 
   test('contact points come from the sinks, without a dollar sign, whichever way Grafana reads them', () => {
