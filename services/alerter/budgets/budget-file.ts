@@ -1,4 +1,4 @@
-import { LineCounter, parseDocument } from 'yaml';
+import { type Document, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { isTenant } from '../../../schemas/tenant.ts';
 import type { ConfigProblem } from '../../runtime/errors.ts';
@@ -82,8 +82,9 @@ export const readBudgets = (file: string, yaml: string): BudgetsRead => {
     }));
     return { kind: 'wrong', problems };
   }
-  // An empty file, or one that is all comments, says that there is none.
-  const root: unknown = document.toJS() ?? { budgets: [] };
+  const root = parsedValue(document);
+  if (root === null)
+    return { kind: 'wrong', problems: [{ key: file, value: 'too many aliases', allowed: 'a list of budgets' }] };
   const lineOf = (path: readonly PropertyKey[]): number => {
     for (let length = path.length; length > 0; length -= 1) {
       const node: unknown = document.getIn(path.slice(0, length), true);
@@ -104,6 +105,16 @@ export const readBudgets = (file: string, yaml: string): BudgetsRead => {
   return twice.length > 0 ? { kind: 'wrong', problems: twice } : { kind: 'ok', budgets };
 };
 
+/** null when aliases would make a small text into a huge value. */
+const parsedValue = (document: Document): unknown => {
+  try {
+    // An empty file, or one that is all comments, says that there is none.
+    return document.toJS() ?? { budgets: [] };
+  } catch {
+    return null;
+  }
+};
+
 const told = (
   file: string,
   issue: z.core.$ZodIssue,
@@ -116,7 +127,7 @@ const told = (
       value: 'unknown key',
       allowed: issue.path.length === 0 ? 'budgets' : knownKeys(issue.path),
     }));
-  const value = JSON.stringify(valueAt(root, issue.path)) ?? 'nothing';
+  const value = shown(valueAt(root, issue.path));
   return [
     {
       key: `${file}:${lineOf(issue.path)} ${issue.path.join('.')}`,
@@ -124,6 +135,15 @@ const told = (
       allowed: issue.message,
     },
   ];
+};
+
+/** YAML can refer to itself; JSON cannot. */
+const shown = (value: unknown): string => {
+  try {
+    return JSON.stringify(value) ?? 'nothing';
+  } catch {
+    return 'a list within itself';
+  }
 };
 
 const knownKeys = (path: readonly PropertyKey[]): string =>
