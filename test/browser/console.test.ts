@@ -1,15 +1,12 @@
-import { existsSync } from 'node:fs';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type ApiService, createApi } from '../../services/api/service.ts';
 import { createDeferredStore } from '../../services/runtime/store/deferred.ts';
 import { startSeededEngine, testContext } from '../support/api.ts';
+import { canBrowse, launchChromium } from '../support/chromium.ts';
 import type { TestEngine } from '../support/engine.ts';
 import { RICH_RUN } from '../support/seed-builders.ts';
-
-const CHROMIUM = '/usr/bin/chromium';
-/** CI sets REQUIRE_BROWSER=1, so that there these cannot be passed over. */
-const canRun = existsSync(CHROMIUM) || process.env['REQUIRE_BROWSER'] === '1';
+import { BUDGET_INCIDENT, FLOW_VIOLATION, OPEN_INCIDENT } from '../support/seed-incidents.ts';
 
 let engine: TestEngine;
 let api: ApiService;
@@ -63,23 +60,12 @@ const serve = async (store: TestEngine['store']): Promise<ApiService> => {
   return service;
 };
 
-describe.skipIf(!canRun)('the console in Chromium', () => {
+describe.skipIf(!canBrowse)('the console in Chromium', () => {
   beforeAll(async () => {
     engine = await startSeededEngine();
     api = await serve(engine.store);
     origin = `http://localhost:${api.address().port}`;
-    browser = await chromium.launch({
-      executablePath: CHROMIUM,
-      args: [
-        '--headless=new',
-        '--no-sandbox',
-        '--disable-gpu',
-        '--disable-background-networking',
-        '--disable-component-update',
-        '--disable-sync',
-        '--no-first-run',
-      ],
-    });
+    browser = await launchChromium();
   });
 
   afterAll(async () => {
@@ -95,6 +81,15 @@ describe.skipIf(!canRun)('the console in Chromium', () => {
     `/runs/${RICH_RUN}?step=step-0000000000000007`,
     `/runs/${RICH_RUN}?view=conversation`,
     `/runs/${RICH_RUN}?view=bookings`,
+    `/runs/${RICH_RUN}?view=violations`,
+    '/incidents',
+    `/incidents/${OPEN_INCIDENT}`,
+    `/incidents/${BUDGET_INCIDENT}`,
+    '/violations',
+    `/violations/${FLOW_VIOLATION}`,
+    '/budgets',
+    '/budgets?tenant=nobody',
+    '/policies',
     '/pipeline',
     '/connect',
   ];

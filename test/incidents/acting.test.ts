@@ -14,6 +14,7 @@ import { createPipelineLog } from '../support/pipeline.ts';
 import { HOSTILE } from '../support/seed-builders.ts';
 import { violationRow } from '../support/seed-watch.ts';
 import { until } from '../support/tacho.ts';
+import { violationOf } from '../support/violation.ts';
 
 let engine: TestEngine;
 let log: MemoryEventLog;
@@ -24,31 +25,7 @@ let guarded: FastifyInstance;
 const NOW = Date.now();
 const LOCAL = { host: 'localhost:7070' };
 
-const violation = (id: string, change: Partial<PolicyViolation> = {}): PolicyViolation => ({
-  violation_id: id,
-  tenant_id: 'demo',
-  ts_unix_micros: (NOW - 60_000) * 1000,
-  detected_at_ms: NOW - 60_000,
-  rule_id: 'flow.untrusted',
-  rule_version: '1',
-  ruleset_hash: 'ab'.repeat(16),
-  severity: 'high',
-  mode: 'alert',
-  title: HOSTILE,
-  run_id: 'cd'.repeat(16),
-  trace_id: 'cd'.repeat(16),
-  span_id: 'ef'.repeat(8),
-  step_id: 'step-1',
-  source_span_id: null,
-  service: 'research-api',
-  agent_name: null,
-  workflow: null,
-  user_id: null,
-  evidence: '{}',
-  evidence_level: 'value',
-  detected_by: 'stream',
-  ...change,
-});
+const violation = (id: string, change: Partial<PolicyViolation> = {}): PolicyViolation => violationOf(id, NOW, change);
 
 /** Opens the incident of a violation as the alerter does, and stores the violation; answers the incident's id. */
 const opened = async (found: PolicyViolation): Promise<string> => {

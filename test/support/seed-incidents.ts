@@ -119,6 +119,7 @@ export const events = (nowMs: number): readonly Row[] => [
     event_id: 'e0000000000000000000000000000003',
     at_ms: nowMs - 20 * MINUTE_MS,
     kind: 'commented',
+    transition: 'commented',
     actor: 'grace',
     comment: `Looking at it. ${HOSTILE}`,
   }),

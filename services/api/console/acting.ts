@@ -28,7 +28,7 @@ export const actForm = (view: View, form: ActForm): Html => {
   if (!view.caller.grants.has('operate')) {
     return html`<section class="act"><p class="quiet">Acting here needs the grant <code>operate</code>.</p></section>`;
   }
-  return html`<section class="act" aria-label="Act"><form class="needs-scripts" data-act="/api/v1${form.path}" data-tenant="${form.tenant}" data-text="${form.comment}">
+  return html`<section class="act" aria-label="Act"><form hidden data-act="/api/v1${form.path}" data-tenant="${form.tenant}" data-text="${form.comment}">
 <div class="fields">${who(view)}<label class="grow">${form.comment === 'reason' ? 'Comment or reason' : 'Comment'} <textarea name="comment" rows="1" maxlength="4000"></textarea></label></div>
 <div class="buttons">${form.buttons.map(buttonOf)}</div></form>
 <p class="said" role="status" aria-live="polite" tabindex="-1" data-said></p>

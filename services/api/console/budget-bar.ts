@@ -50,6 +50,20 @@ export const budgetBar = (row: BudgetPeriodRow, shares: BudgetShares): Html => {
 ${forecast !== null && html`<rect class="forecast" x="${x(counted)}" y="9" width="${width(counted, forecast)}" height="12" rx="2"><title>Forecast: ${percent(forecast, 1)} of the limit</title></rect>`}
 <rect class="spent" x="0" y="6" width="${width(0, shares.spent)}" height="18" rx="3"><title>Known: ${percent(shares.spent, 1)}</title></rect>
 ${shares.unknown > 0 && html`<rect class="unknown" x="${x(shares.spent)}" y="6" width="${width(shares.spent, counted)}" height="18"><title>Unknown, at most: ${percent(shares.unknown, 1)}</title></rect>`}
-${marks.map((level) => html`<line class="${level === 1 ? 'limit' : row.reached.includes(level) ? 'tick reached' : 'tick'}" x1="${x(level)}" x2="${x(level)}" y1="${level === 1 ? 1 : 4}" y2="${level === 1 ? 29 : 26}"><title>${percent(level, 1)}${row.reached.includes(level) ? ', reached' : ''}</title></line><text x="${x(level)}" y="41" class="${row.reached.includes(level) ? 'reached' : ''}">${percent(level, 1)}</text>`)}
+${marks.map((level) => mark(row, level, x(level), isNamed(level, marks, scale)))}
 </svg>`;
+};
+
+/** Share of the width that a label needs on a phone. */
+const LABEL_WIDTH = 0.12;
+
+/** The limit has its label always; a threshold when nothing stands in its way. */
+const isNamed = (level: number, marks: readonly number[], scale: number): boolean =>
+  level === 1 || marks.every((other) => other <= level || (other - level) / scale >= LABEL_WIDTH);
+
+const mark = (row: BudgetPeriodRow, level: number, x: string, isLabelled: boolean): Html => {
+  const isReached = row.reached.includes(level);
+  const [top, bottom] = level === 1 ? [1, 29] : [4, 26];
+  const tick = isReached ? 'tick reached' : 'tick';
+  return html`<line class="${level === 1 ? 'limit' : tick}" x1="${x}" x2="${x}" y1="${top}" y2="${bottom}"><title>${percent(level, 1)}${isReached && ', reached'}</title></line>${isLabelled && html`<text x="${x}" y="41" class="${isReached && 'reached'}">${percent(level, 1)}</text>`}`;
 };

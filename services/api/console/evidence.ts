@@ -19,11 +19,15 @@ export const evidenceBody = (view: View, violation: ViolationDetailRow): Html =>
   }
   const { path, ...rest } = evidence;
   const steps = Array.isArray(path) ? path.filter(isObject) : [];
-  const judged = Object.entries(rest);
+  const judged = Object.entries(rest).sort(([a], [b]) => rankOf(a) - rankOf(b));
   return html`${steps.length > 0 && pathList(view, violation, steps)}
 ${judged.length > 0 && entries(judged, 0)}
 ${steps.length === 0 && judged.length === 0 && html`<p class="quiet">No more than the step itself.</p>`}`;
 };
+
+/** What was judged comes before how; anything else keeps its order behind them. */
+const FIRST: readonly string[] = ['inputs', 'condition'];
+const rankOf = (key: string): number => (FIRST.includes(key) ? FIRST.indexOf(key) : FIRST.length);
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -69,7 +73,10 @@ export const stepLink = (
 };
 
 const entries = (list: readonly (readonly [string, unknown])[], depth: number): Html =>
-  html`<dl class="judged">${list.slice(0, ENTRIES_MAX).map(([key, value]) => html`<div><dt>${key}</dt><dd>${shown(value, depth + 1)}</dd></div>`)}</dl>${list.length > ENTRIES_MAX && html`<p class="quiet">${list.length - ENTRIES_MAX} more in the API.</p>`}`;
+  html`<dl class="judged">${list.slice(0, ENTRIES_MAX).map(([key, value]) => html`<div${isNested(value) && html` class="nested"`}><dt>${key}</dt><dd>${shown(value, depth + 1)}</dd></div>`)}</dl>${list.length > ENTRIES_MAX && html`<p class="quiet">${list.length - ENTRIES_MAX} more in the API.</p>`}`;
+
+const isNested = (value: unknown): boolean =>
+  isObject(value) || (Array.isArray(value) && value.some((item) => typeof item === 'object'));
 
 const shown = (value: unknown, depth: number): Fragment => {
   if (value === null || value === undefined) return html`<span class="quiet">not told</span>`;

@@ -34,5 +34,14 @@ export const nodeCell = (view: View, tenant: string, node: NodeName, here?: Node
   return html`<span class="kind">${node.kind}</span> ${shown}`;
 };
 
+/** Characters of a run's id that stand for it, as elsewhere. */
+const RUN_ID_CHARS = 12;
+
+/** What a node is called in the picture. */
+export const nodeLabel = ({ kind, id }: NodeName): string => {
+  if (id === '*') return `any ${kind}`;
+  return kind === 'run' ? id.slice(0, RUN_ID_CHARS) : id;
+};
+
 /** `hands_off` → `hands off`. */
 export const edgeWords = (edge: string): string => edge.replaceAll('_', ' ');

@@ -12,7 +12,9 @@ const say = (text, isBad = false) => {
   place.classList.toggle('failure', isBad);
 };
 
-const remember = () => {
+// Forms are there for those who can use them: without this script nothing would come of a click.
+const prepare = () => {
+  for (const form of document.querySelectorAll('form[data-act]')) form.removeAttribute('hidden');
   for (const input of document.querySelectorAll('input[data-remember]')) {
     if (input instanceof HTMLInputElement && input.value === '') input.value = localStorage.getItem(NAME_KEY) ?? '';
   }
@@ -27,7 +29,7 @@ const refresh = async () => {
     const [old, now] = [document.querySelector(selector), fresh.querySelector(selector)];
     if (old && now) old.replaceChildren(...now.childNodes);
   }
-  remember();
+  prepare();
 };
 
 const bodyOf = (form, button) => {
@@ -114,4 +116,4 @@ document.addEventListener('keydown', (event) => {
   }
 });
 
-remember();
+prepare();

@@ -15,3 +15,8 @@ document.addEventListener('change', (event) => {
   const form = event.target instanceof Element ? event.target.closest('form[data-autosubmit]') : null;
   if (form instanceof HTMLFormElement) form.requestSubmit();
 });
+
+// On a narrow window the navigation scrolls sideways: where one is must be in sight.
+document
+  .querySelector('nav[aria-label="Pages"] [aria-current]')
+  ?.scrollIntoView({ block: 'nearest', inline: 'center' });

@@ -18,7 +18,7 @@ export const attentionStrip = (view: View, incidents: readonly IncidentRow[]): H
   const to = (path: string): string => linkTo(path, kept(view));
   return html`<section class="attention${open_incidents + exceeded_budgets === 0 ? ' calm' : ''}" aria-label="Wants somebody"><p class="totals">
 <a href="${to('/incidents')}">${open_incidents > 0 ? status('error', plural(open_incidents, 'open incident')) : status('ok', 'no open incident')}</a>
-<a href="${to('/violations')}">${violations > 0 ? status('degraded', `${plural(violations, 'violation')} in 24 hours`) : status('ok', 'no violation in 24 hours')}</a>${unreviewed_violations > 0 && unreviewed_violations < violations && html` <span class="quiet">${unreviewed_violations.toLocaleString('en-US')} not reviewed</span>`}
+<a href="${to('/violations')}">${violations > 0 ? status('degraded', `${plural(violations, 'violation')} in 24 hours${unreviewed_violations < violations ? `, ${unreviewed_violations.toLocaleString('en-US')} not reviewed` : ''}`) : status('ok', 'no violation in 24 hours')}</a>
 ${attention.budgets > 0 && html`<a href="${to('/budgets')}">${budgetWords(tight_budgets, exceeded_budgets)}</a>`}</p>
 ${incidents.length > 0 && html`<ul>${incidents.slice(0, INCIDENTS_SHOWN).map((incident) => html`<li>${severityBadge(incident.severity)} <a href="${incidentLink(view, incident)}">${incident.title === '' ? incident.subject : incident.title}</a> <span class="quiet">since ${when(incident.opened_at, view.nowMs)}, has it: ${whoHas(view, incident)}</span></li>`)}</ul>`}</section>`;
 };

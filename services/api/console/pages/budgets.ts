@@ -62,9 +62,10 @@ ${shares === null ? html`<p class="quiet">No limit above zero to compare with.</
 <p class="facts-line">${[
     html`${period(row)}, ${duration(Math.max(0, msOf(row.period_end) - view.nowMs))} left`,
     html`${percent(row.calls - row.unknown_calls, row.calls)} of ${compact(row.calls)} calls known`,
+    row.reached.length > 0 && `reached: ${row.reached.map((level) => percent(level, 1)).join(', ')}`,
     forecastWords(view, row, forecast),
     html`last change ${when(row.computed_at, view.nowMs)}`,
-  ].map((part) => html`<span>${part}</span>`)}</p>`;
+  ].map((part) => part !== false && html`<span>${part}</span>`)}</p>`;
 };
 
 const forecastWords = (view: View, row: BudgetPeriodRow, forecast: ReturnType<typeof budgetForecast>): Fragment => {
@@ -100,7 +101,7 @@ const localDay = (iso: string, timezone: string): string => {
 const EXAMPLE = `budgets:
   - id: research-month
     title: Research, a month
-    scope: {service: research-api}      # tenant, agent, workflow, service; all given must match
+    scope: {service: research-api}      # tenant, agent, workflow, service
     period: month                       # day | month
     timezone: Europe/Berlin
     limit_usd: "500.00"

@@ -19,7 +19,7 @@ const WAYS: readonly Way[] = [
     code: `export OTEL_EXPORTER_OTLP_ENDPOINT=${HTTP}
 export OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf
 export OTEL_SERVICE_NAME=my-agent
-# over gRPC: OTEL_EXPORTER_OTLP_ENDPOINT=${GRPC} and OTEL_EXPORTER_OTLP_PROTOCOL=grpc
+# over gRPC: port 4317, and OTEL_EXPORTER_OTLP_PROTOCOL=grpc
 # prompts and answers too, where you may keep them:
 export OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true`,
   },
@@ -32,7 +32,7 @@ export OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true`,
     endpoint: ${GRPC.replace('http://', '')}
     tls: { insecure: true }
     headers: { x-tacho-tenant: default }
-  # over HTTP: otlphttp/tachograph: { endpoint: ${HTTP} }
+  # over HTTP: otlphttp/tachograph and ${HTTP}
 service:
   pipelines:
     traces: { receivers: [otlp], exporters: [otlp/tachograph] }

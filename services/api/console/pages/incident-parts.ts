@@ -16,6 +16,8 @@ const DONE: Readonly<Record<string, string>> = {
   commented: 'commented',
 };
 
+const IDLE: Readonly<Record<string, string>> = { observed: 'seen again', cleared: 'over, and resolved already' };
+
 /** The sender's own events stand under notifications: in the timeline they would bury what people did. */
 const isOfSender = (event: IncidentEventRow): boolean =>
   event.kind === 'routed' || event.kind === 'delivered' || event.kind === 'delivery_failed';
@@ -31,7 +33,9 @@ ${isCut && html`<p class="quiet pad">The newest ${events.length} events; SQL ove
 
 const lineOf = (view: View, event: IncidentEventRow): Html => {
   const what =
-    event.transition === null ? `${event.kind}, which changed nothing` : (DONE[event.transition] ?? event.transition);
+    event.transition === null
+      ? (IDLE[event.kind] ?? `${event.kind}, which changed nothing`)
+      : (DONE[event.transition] ?? event.transition);
   const detail = objectOf(event.detail);
   const violation = typeof detail['violation_id'] === 'string' ? detail['violation_id'] : null;
   const parts: readonly Fragment[] = [

@@ -19,8 +19,9 @@ import {
   type ViolationRow,
 } from '../../queries/violations.ts';
 import { read } from '../../reads.ts';
+import { isoOf } from '../../time.ts';
 import { type ActButton, actForm } from '../acting.ts';
-import { compact, plural, shortId, when } from '../format.ts';
+import { compact, msOf, plural, shortId, when } from '../format.ts';
 import { type Fragment, type Html, html } from '../html.ts';
 import { page } from '../layout.ts';
 import { stat } from '../parts.ts';
@@ -71,7 +72,7 @@ const head = (
 <p class="who">${whoIs(view, incident).map((part) => html`<span>${part}</span>`)}</p>
 <dl class="stats">
 ${stat('State', stateBadge(incident.state), html`has it: ${whoHas(view, incident)}`)}
-${stat('Since', when(incident.opened_at, view.nowMs), incident.state === 'resolved' ? `lasted ${ageOf(incident, view.nowMs)}` : `${ageOf(incident, view.nowMs)} old`)}
+${stat('Since', when(incident.opened_at, view.nowMs), incident.state === 'resolved' ? `lasted ${ageOf(incident, view.nowMs)}` : `${isoOf(msOf(incident.opened_at)).slice(0, 16).replace('T', ' ')} UTC`)}
 ${stat('Seen', `${compact(incident.observations)}×`, html`last ${when(incident.last_observed_at, view.nowMs)}`)}
 ${incident.source === 'violation' && stat('Runs', runs.length >= AFFECTED_RUNS_MAX ? `${runs.length}+` : compact(runs.length), plural(new Set(runs.map((run) => run.run_id)).size, 'run affected', 'runs affected'))}
 </dl></section>`;

@@ -2,8 +2,9 @@ import { nodesOf, nodeText, type RunLineage, readRunLineage } from '../../lineag
 import type { LineageGapsRow, RunEdgeRow } from '../../queries/lineage.ts';
 import { plural } from '../format.ts';
 import { type Html, html } from '../html.ts';
-import { type DrawnEdge, type DrawnNode, lineageGraph, lineageLegend } from '../lineage-graph.ts';
-import { edgeWords, nodeCell, nodeLink } from '../lineage-parts.ts';
+import { lineageGraph, lineageLegend } from '../lineage-graph.ts';
+import type { DrawnEdge, DrawnNode } from '../lineage-layout.ts';
+import { edgeWords, nodeCell, nodeLabel, nodeLink } from '../lineage-parts.ts';
 import { linkTo } from '../view.ts';
 import type { RunView } from './run-view.ts';
 
@@ -29,7 +30,7 @@ ${lineageGraph({ nodes, edges, moreHref: '#edges' })}${lineageLegend(edges)}${no
 <section class="wide" id="edges"><header><h2>Edges</h2><span class="note">each with the first step that tells it</span></header>${edgeTable(shown, found.edges)}${found.truncated && html`<p class="quiet pad">The first ${PAGE_EDGES_MAX.toLocaleString('en-US')} by time; the API has the rest: <code>/api/v1/runs/${runId}/lineage?limit=10000</code></p>`}</section>`;
 };
 
-/** The run first, agents by how far they are from it, then tools, then what lies outside. */
+/** The run first, agents by how far they are from it, then what they use, then the data and hosts outside. */
 const drawnNodes = (
   { view, tenant, runId }: RunView,
   rows: readonly RunEdgeRow[],
@@ -41,19 +42,17 @@ const drawnNodes = (
   const feeds = new Set(edges.map((edge) => edge.from));
   return nodesOf(rows).map((node) => {
     const key = nodeText(node);
-    const depth = depths.get(key) ?? 1;
-    const layers = {
-      run: key === run || feeds.has(key) ? 0 : 1,
-      agent: depth,
-      tool: deepest + 1,
-    } as const;
-    const layer =
-      node.kind === 'run' || node.kind === 'agent' || node.kind === 'tool' ? layers[node.kind] : deepest + 2;
+    const isOutside = node.kind === 'dataset' || node.kind === 'host' || node.kind === 'file';
+    const layerOf = (): number => {
+      if (node.kind === 'run') return key === run || feeds.has(key) ? 0 : 1;
+      if (node.kind === 'agent') return depths.get(key) ?? 1;
+      return deepest + (isOutside ? 2 : 1);
+    };
     return {
       key,
       kind: node.kind,
-      label: key === run ? 'this run' : node.id === '*' ? `any ${node.kind}` : node.id,
-      layer,
+      label: key === run ? 'this run' : nodeLabel(node),
+      layer: layerOf(),
       href: key === run || node.id === '*' ? null : nodeLink(view, tenant, node),
       isFocus: key === run,
     };
@@ -111,7 +110,7 @@ const notes = ({ gaps, edges }: RunLineage): Html | null => {
       `${plural(gaps.agents_without_name, 'agent step')} without gen_ai.agent.name: named by the span, or not shown`,
     gaps.calls_without_model > 0 && `${plural(gaps.calls_without_model, 'model call')} without a model`,
     gaps.data_without_name > 0 &&
-      `${plural(gaps.data_without_name, 'retrieval or data access', 'retrievals and data accesses')} that do not say of what`,
+      `${plural(gaps.data_without_name, 'retrieval or data access', 'retrievals and data accesses')} without a name of the data (gen_ai.data_source.id, data.name)`,
     gaps.steps_with_user === 0 && 'no step says on whose behalf (user.id)',
     isSummarised && 'the run is larger than what is held one by one: some edges are rough',
   ].filter((note) => note !== false);

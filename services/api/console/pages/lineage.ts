@@ -5,8 +5,9 @@ import { onlyTenant } from '../../tenant-scope.ts';
 import { compact, plural, when } from '../format.ts';
 import { type Html, html } from '../html.ts';
 import { notice, page } from '../layout.ts';
-import { type DrawnEdge, type DrawnNode, lineageGraph, lineageLegend } from '../lineage-graph.ts';
-import { edgeWords, nodeCell, nodeLink, RUN_FILTER } from '../lineage-parts.ts';
+import { lineageGraph, lineageLegend } from '../lineage-graph.ts';
+import type { DrawnEdge, DrawnNode } from '../lineage-layout.ts';
+import { edgeWords, nodeCell, nodeLabel, nodeLink, RUN_FILTER } from '../lineage-parts.ts';
 import { linkTo, RANGES, rangeChoice, runLink, runsLink, type View } from '../view.ts';
 import { readTenants } from './tenants.ts';
 
@@ -47,9 +48,9 @@ const head = (view: View, tenant: string, node: NodeName, walk: Walk): Html => {
 };
 
 const depthPicker = (view: View, depth: string): Html =>
-  html`<nav class="segments" aria-label="Edges away">${DEPTHS.map(
+  html`<nav class="lineage-depths" aria-label="Edges away">${DEPTHS.map(
     (known) =>
-      html`<a href="${linkTo('/lineage', { ...view.params, depth: known })}"${known === depth && html` aria-current="true"`}>${known === '1' ? '1 edge' : `${known} edges`}</a>`,
+      html`<a class="chip${known === depth && ' on'}" href="${linkTo('/lineage', { ...view.params, depth: known })}"${known === depth && html` aria-current="true"`}>${known === '1' ? '1 edge' : `${known} edges`}</a>`,
   )}</nav>`;
 
 const picture = (view: View, tenant: string, node: NodeName, walk: Walk): Html => {
@@ -60,7 +61,7 @@ const picture = (view: View, tenant: string, node: NodeName, walk: Walk): Html =
     return {
       key,
       kind: found.kind,
-      label: found.id === '*' ? `any ${found.kind}` : found.id,
+      label: nodeLabel(found),
       layer: distance - least,
       href: isFocus || found.id === '*' ? null : nodeLink(view, tenant, found),
       isFocus,

@@ -52,7 +52,7 @@ export const violationsPage = async (view: View): Promise<string> => {
     title: 'Violations',
     tenants,
     hasRange: true,
-    body: html`${answer(view, counts)}<section class="wide"><header><h2>${isFiltered ? 'Matching violations' : 'Violations'}</h2><span class="note">newest first</span></header>
+    body: html`${answer(view, counts, rulesetInForce(rulesets) !== null)}<section class="wide"><header><h2>${isFiltered ? 'Matching violations' : 'Violations'}</h2><span class="note">newest first</span></header>
 ${filterChips(view, FILTERS, [{ name: 'review', value: 'none', label: 'not reviewed' }])}
 ${shown.rows.length > 0 ? violationsTable(view, shown.rows) : empty(view, isFiltered, rulesets)}
 <nav class="pages" aria-label="Pages of violations">${cursor !== undefined && html`<a href="${linkTo('/violations', { ...params, cursor: undefined })}">Newest</a>`}${shown.nextCursor !== null && html`<a rel="next" href="${linkTo('/violations', { ...params, cursor: shown.nextCursor })}">Older</a>`}</nav></section>`,
@@ -65,7 +65,8 @@ const sumOf = (counts: readonly ViolationCountRow[], key: 'violations' | 'unrevi
 /** Rules a summary names. */
 const RULES_SHOWN = 8;
 
-const answer = (view: View, counts: readonly ViolationCountRow[]): Html => {
+/** Without rules nothing was judged, and none found is not zero. */
+const answer = (view: View, counts: readonly ViolationCountRow[], isJudging: boolean): Html => {
   const total = sumOf(counts, 'violations');
   const bySeverity = [...SEVERITIES].reverse().flatMap((severity) => {
     const count = sumOf(
@@ -78,8 +79,8 @@ const answer = (view: View, counts: readonly ViolationCountRow[]): Html => {
           html`<a class="dim" href="${filtered(view, { severity })}">${severityBadge(severity)} <strong>${count.toLocaleString('en-US')}</strong></a>`,
         ];
   });
-  return html`<section class="answer"><div class="lead"><h1>Violations, ${RANGES[view.range.name].words}</h1><p class="hero">${total.toLocaleString('en-US')}</p>
-<p class="note">${total === 0 ? 'none found' : `${sumOf(counts, 'unreviewed').toLocaleString('en-US')} not reviewed`}</p></div>
+  return html`<section class="answer"><div class="lead"><h1>Violations, ${RANGES[view.range.name].words}</h1><p class="hero">${total === 0 && !isJudging ? 'Not judged' : total.toLocaleString('en-US')}</p>
+<p class="note">${total === 0 ? (isJudging ? 'none found' : 'no rule set is in force') : `${sumOf(counts, 'unreviewed').toLocaleString('en-US')} not reviewed`}</p></div>
 ${
   total > 0 &&
   html`<div class="tally"><p>${bySeverity.map((badge) => html`<span>${badge}</span>`)}</p>
@@ -143,6 +144,7 @@ const empty = (view: View, isFiltered: boolean, rulesets: readonly RulesetRow[])
     return html`<p class="quiet pad">No violation matches.${wider} <a href="${linkTo('/violations', kept(view))}">Clear the filters</a>.</p>`;
   }
   const inForce = rulesetInForce(rulesets);
-  if (inForce === null) return html`<div class="pad">${whyNoRules(rulesets)}</div>`;
+  if (inForce === null)
+    return html`<div class="pad">${whyNoRules(rulesets)}<p><a href="${linkTo('/connect', kept(view))}">Connect an agent</a></p></div>`;
   return html`<p class="pad">None in the ${RANGES[view.range.name].words}.${wider} <span class="quiet">${plural(inForce.rules, 'rule')} in force since ${when(inForce.loaded_at, view.nowMs)}. <a href="${linkTo('/policies', kept(view))}">Where they cannot judge</a>.</span></p>`;
 };
