@@ -31,6 +31,7 @@ COPY --from=dependencies /app/node_modules node_modules
 COPY package.json LICENSE ./
 COPY schemas schemas
 COPY services services
+COPY dashboards dashboards
 COPY config config
 COPY deploy/healthcheck.mjs deploy/healthcheck.mjs
 
