@@ -1,4 +1,4 @@
-import { type ASTNode, Environment, EvaluationError, ParseError } from '@marcbachmann/cel-js';
+import { type ASTNode, Environment, EvaluationError, ParseError, type ParseResult } from '@marcbachmann/cel-js';
 import { applyProfile, type ExpressionProblem, LINEAR_MATCH, type Reads } from './cel-profile.ts';
 import { FIELD_GROUPS, STEP_FIELDS } from './fields.ts';
 import { matchesGlob } from './glob.ts';
@@ -57,20 +57,25 @@ export const createConditions = (
   const env = createEnvironment(lists, windows);
   return (text) => {
     try {
-      const parsed = env.parse(text);
-      const { reads, problems } = applyProfile(parsed.ast);
-      if (problems.length > 0) return { kind: 'wrong', problems };
-      const undeclared = reads.lists.find((name) => !isDeclared(name, lists));
-      if (undeclared !== undefined) return wrong(text.indexOf(undeclared), undeclaredList(undeclared, lists));
-      const checked = parsed.check();
-      if (!checked.valid) return wrong(checked.error?.range?.start ?? 0, reasonOf(checked.error));
-      if (checked.type !== 'bool') return wrong(0, `is of type ${checked.type}; a condition is true or false`);
-      return { kind: 'compiled', condition: { text, reads, evaluate: (scope) => evaluate(parsed, scope) } };
+      return compile(env.parse(text), text, lists);
     } catch (error) {
       if (error instanceof ParseError) return wrong(error.range?.start ?? 0, reasonOf(error));
+      // Chains of `!` and `-` are not counted by the library's limits: its recursion ends at the stack.
+      if (error instanceof RangeError) return wrong(0, 'nested too deeply');
       throw error;
     }
   };
+};
+
+const compile = (parsed: ParseResult, text: string, lists: ListTypes): Compiled => {
+  const { reads, problems } = applyProfile(parsed.ast);
+  if (problems.length > 0) return { kind: 'wrong', problems };
+  const undeclared = reads.lists.find((name) => !isDeclared(name, lists));
+  if (undeclared !== undefined) return wrong(text.indexOf(undeclared), undeclaredList(undeclared, lists));
+  const checked = parsed.check();
+  if (!checked.valid) return wrong(checked.error?.range?.start ?? 0, reasonOf(checked.error));
+  if (checked.type !== 'bool') return wrong(0, `is of type ${checked.type}; a condition is true or false`);
+  return { kind: 'compiled', condition: { text, reads, evaluate: (scope) => evaluate(parsed, scope) } };
 };
 
 const wrong = (offset: number, message: string): Compiled => ({

@@ -10,11 +10,18 @@ export const API_VERSION = 'tachograph/v1';
 export const DOCUMENT_KINDS = ['Rule', 'Detector', 'Lists'] as const;
 
 const ID = /^[a-z0-9][a-z0-9._-]{0,99}$/;
-const id = () => z.string().regex(ID, 'lower-case letters, digits and . _ -, 100 at most');
-const version = () => z.string().regex(/^\d{1,6}\.\d{1,6}\.\d{1,6}$/, 'three numbers, such as "1.0.0"');
-const duration = () =>
-  z.string().refine((text) => durationMicros(text) !== null, 'a duration such as 500ms, 30s, 10m, 6h, 1d');
-const expression = () => z.string().min(1, 'an expression').max(10_000, 'an expression of at most 10,000 characters');
+/** A text that says the same whether it is no text at all or the wrong one. */
+const text = (says: string, isOne: (value: string) => boolean) => z.string({ error: says }).refine(isOne, says);
+const id = () => text('lower-case letters, digits and . _ -, 100 at most', (value) => ID.test(value));
+const version = () =>
+  text('three numbers in quotes, such as "1.0.0"', (value) => /^\d{1,6}(\.\d{1,6}){2}$/.test(value));
+const duration = () => text('a duration such as 500ms, 30s, 10m, 6h, 1d', (value) => durationMicros(value) !== null);
+const EXPRESSION_CHARS_MAX = 10_000;
+const expression = () =>
+  text(
+    `a condition in quotes, of 1 to ${EXPRESSION_CHARS_MAX} characters`,
+    ({ length }) => length > 0 && length <= EXPRESSION_CHARS_MAX,
+  );
 /** A list longer than this is a table, and belongs into a store. */
 const ENTRIES_MAX = 1_000;
 const NAME = /^[a-z][a-z0-9_]{0,62}$/;
@@ -103,7 +110,7 @@ export const LIST_SHAPES = {
   'numbers by key': 'map<string, double>',
 } as const;
 
-const TIME = z.string().refine((text) => minuteOf(text) !== null, 'a time of day such as "08:30"');
+const TIME = text('a time of day in quotes, such as "08:30"', (value) => minuteOf(value) !== null);
 
 export const LISTS = z.strictObject({
   ...HEAD,

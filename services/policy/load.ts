@@ -43,7 +43,12 @@ export const loadRuleSet = (files: readonly RuleFile[]): LoadOutcome => {
     problems.push(...read.problems);
     return read.documents;
   });
-  const shaped = documents.map((document) => shapeOf(document, problems));
+  const misshapen: YamlDocument[] = [];
+  const shaped = documents.map((document) => {
+    const found = shapeOf(document, problems);
+    if (found === null) misshapen.push(document);
+    return found;
+  });
   const placedLists = shaped.flatMap((each): readonly PlacedLists[] =>
     each?.kind === 'Lists' ? [{ lists: each.document, source: each.source }] : [],
   );
@@ -55,7 +60,7 @@ export const loadRuleSet = (files: readonly RuleFile[]): LoadOutcome => {
     problems.push(...(compiled?.problems ?? []));
     return compiled?.judge ?? [];
   });
-  problems.push(...doubleIds(shaped));
+  problems.push(...misshapen.flatMap((source) => conditionProblems(source, context)), ...doubleIds(shaped));
   if (judges.length > JUDGES_MAX)
     problems.push({ file: files[0]?.path ?? '', line: 0, column: 0, message: `at most ${JUDGES_MAX} rules` });
   if (problems.length > 0) return { kind: 'refused', problems: sortProblems(problems).slice(0, PROBLEMS_MAX) };
@@ -140,6 +145,21 @@ const compile = (
     case 'Lists':
       return { judge: null, problems: [] };
   }
+};
+
+/** Of a document of the wrong shape at least the conditions are read, so that one look tells all. */
+const conditionProblems = (source: YamlDocument, { compile: read }: CompileContext): readonly RuleProblem[] => {
+  const { value, file } = source;
+  return ['when', 'unless', 'where'].flatMap((name) => {
+    const text = typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
+    const compiled = typeof text === 'string' ? read(text) : null;
+    if (compiled?.kind !== 'wrong') return [];
+    return compiled.problems.map(({ offset, message }) => ({
+      file,
+      ...source.placeOf([name], offset),
+      message: `${name}: ${message}`,
+    }));
+  });
 };
 
 const doubleIds = (shaped: readonly (Shaped | null)[]): readonly RuleProblem[] => {

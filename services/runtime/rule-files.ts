@@ -19,8 +19,7 @@ export const createRuleFiles = (dir: string): RuleFiles => ({
   stamp: async () => {
     const found = await listFiles(dir);
     const hash = createHash('sha256');
-    for (const { path, mtimeMs, sizeBytes, problem } of found.files)
-      hash.update(`${path}\n${mtimeMs}\n${sizeBytes}\n${problem ?? ''}\n`);
+    for (const { path, version, problem } of found.files) hash.update(`${path}\n${version}\n${problem ?? ''}\n`);
     return hash.update(found.problem ?? '').digest('hex');
   },
   read: async () => readFolder(dir),
@@ -32,7 +31,8 @@ const readFolder = async (dir: string): Promise<RuleFolder> => {
   const read: FoundRuleFile[] = [];
   let totalBytes = 0;
   for (const file of files) {
-    totalBytes += file.sizeBytes;
+    // One that is too large by itself is told as that.
+    if (file.problem === null) totalBytes += file.sizeBytes;
     if (totalBytes > TOTAL_BYTES_MAX) {
       read.push({ path: file.path, text: null, problem: `all rule files together exceed ${TOTAL_BYTES_MAX} bytes` });
       break;
@@ -69,6 +69,8 @@ interface Listed {
   readonly path: string;
   readonly mtimeMs: number;
   readonly sizeBytes: number;
+  /** Differs whenever the file was written or replaced, also by a copy that keeps size and time. */
+  readonly version: string;
   readonly problem: string | null;
 }
 
@@ -110,7 +112,7 @@ const walkFolder = async (dir: string, depth: number, walk: Walk): Promise<void>
 const lookAt = async (path: string, depth: number, walk: Walk): Promise<void> => {
   const isRuleFile = /\.ya?ml$/.test(path);
   const note = (problem: string): void => {
-    walk.files.push({ path, mtimeMs: 0, sizeBytes: 0, problem });
+    walk.files.push({ path, mtimeMs: 0, sizeBytes: 0, version: '', problem });
   };
   try {
     const found = await stat(path);
@@ -119,8 +121,15 @@ const lookAt = async (path: string, depth: number, walk: Walk): Promise<void> =>
       else await walkFolder(path, depth + 1, walk);
     } else if (isRuleFile && !found.isFile()) note('is no regular file');
     else if (isRuleFile) {
-      const { mtimeMs, size } = found;
-      walk.files.push({ path, mtimeMs, sizeBytes: size, problem: size > FILE_BYTES_MAX ? tooLarge(size) : null });
+      const { mtimeMs, ctimeMs, ino, size } = found;
+      const version = `${mtimeMs}/${ctimeMs}/${ino}/${size}`;
+      walk.files.push({
+        path,
+        mtimeMs,
+        sizeBytes: size,
+        version,
+        problem: size > FILE_BYTES_MAX ? tooLarge(size) : null,
+      });
     }
   } catch (error) {
     // A link that leads nowhere or in circles matters only where a rule was meant.
