@@ -10,6 +10,7 @@ export interface DrawnGraph {
 
 /** Columns of text in a box, a wide sign taking two; the box clips what is still too long. */
 const LABEL_COLUMNS_MAX = 26;
+const LABEL_HEAD_COLUMNS = 9;
 /** Signs that would turn or break the line they stand in. */
 const UNSEEN = /[\p{Cc}\p{Cf}\u2028\u2029]/gu;
 const WIDE_FROM = 0x1100;
@@ -17,15 +18,22 @@ const WIDE_FROM = 0x1100;
 /** A name as it may stand in a picture: no control and direction signs, which a hostile name could hide behind. */
 export const plainLabel = (text: string): string => text.replaceAll(UNSEEN, '·');
 
+/** The beginning and the end of a name: ids of data and versions of models differ at their end. */
 const fitted = (text: string): string => {
-  let columns = 0;
-  let shown = '';
-  for (const sign of plainLabel(text)) {
-    columns += (sign.codePointAt(0) ?? 0) >= WIDE_FROM ? 2 : 1;
-    if (columns > LABEL_COLUMNS_MAX) return `${shown.slice(0, -1)}…`;
-    shown += sign;
-  }
-  return shown;
+  const signs = [...plainLabel(text)];
+  const columnsOf = (sign: string): number => ((sign.codePointAt(0) ?? 0) >= WIDE_FROM ? 2 : 1);
+  if (signs.reduce((sum, sign) => sum + columnsOf(sign), 0) <= LABEL_COLUMNS_MAX) return signs.join('');
+  const take = (from: readonly string[], columnsMax: number): readonly string[] => {
+    let columns = 0;
+    const end = from.findIndex((sign) => {
+      columns += columnsOf(sign);
+      return columns > columnsMax;
+    });
+    return from.slice(0, end);
+  };
+  const head = take(signs, LABEL_HEAD_COLUMNS);
+  const tail = take([...signs].reverse(), LABEL_COLUMNS_MAX - LABEL_HEAD_COLUMNS - 1);
+  return `${head.join('')}…${[...tail].reverse().join('')}`;
 };
 
 /**

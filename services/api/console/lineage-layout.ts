@@ -101,17 +101,41 @@ interface Column {
   readonly hidden: number;
 }
 
+/** From left to right, so that of a large layer those stay that are joined with what is shown left of it. */
 const columnsOf = (nodes: readonly DrawnNode[], edges: readonly DrawnEdge[]): readonly Column[] => {
-  const degree = new Map<string, number>();
-  for (const { from, to } of edges) for (const key of [from, to]) degree.set(key, (degree.get(key) ?? 0) + 1);
-  const weight = (node: DrawnNode): number => (node.isFocus ? Number.MAX_SAFE_INTEGER : (degree.get(node.key) ?? 0));
+  const others = new Map<string, string[]>();
+  const join = (key: string, other: string): void => {
+    const known = others.get(key);
+    if (known === undefined) others.set(key, [other]);
+    else known.push(other);
+  };
+  for (const { from, to } of edges) {
+    join(from, to);
+    join(to, from);
+  }
+  const shown = new Set<string>();
   const byLayer = Map.groupBy(nodes, (node) => Math.min(node.layer, LAYERS_MAX - 1));
   return [...byLayer]
     .sort(([a], [b]) => a - b)
     .map(([, layer]) => {
-      const kept = [...layer].sort((a, b) => weight(b) - weight(a)).slice(0, LAYER_NODES_MAX);
+      const weights = new Map(
+        layer.map((node) => {
+          const met = others.get(node.key) ?? [];
+          return [node, [node.isFocus ? 1 : 0, met.filter((key) => shown.has(key)).length, met.length]] as const;
+        }),
+      );
+      const kept = [...layer]
+        .sort((a, b) => compare(weights.get(b) ?? [], weights.get(a) ?? []))
+        .slice(0, LAYER_NODES_MAX);
+      for (const node of kept) shown.add(node.key);
       return { kept, hidden: layer.length - kept.length };
     });
+};
+
+/** By the first figure in which they differ. */
+const compare = (a: readonly number[], b: readonly number[]): number => {
+  const at = a.findIndex((figure, index) => figure !== b[index]);
+  return at === -1 ? 0 : (a[at] ?? 0) - (b[at] ?? 0);
 };
 
 /** Lines of one source share a lane. */

@@ -138,6 +138,16 @@ describe('the layout', () => {
     expect(straight < b.y || straight > b.y + 38).toBe(true);
   });
 
+  test('of a large layer those stay that are joined with what is shown', () => {
+    const tools = Array.from({ length: 30 }, (_, n) => node(`tool${n}`, 1));
+    const data = Array.from({ length: 30 }, (_, n) => node(`data${n}`, 2));
+    const edges = [...tools.map((tool) => edge('run', tool.key)), ...data.map((one, n) => edge(`tool${n}`, one.key))];
+    const { boxes, edges: drawn, more } = layoutOf([node('run', 0), ...tools, ...data.reverse()], edges);
+    for (const { node: shown } of boxes.filter((box) => box.node.layer === 2))
+      expect(drawn.some((line) => line.to === shown.key)).toBe(true);
+    expect(more.map((one) => one.count)).toEqual([16, 16]);
+  });
+
   test('names lose signs that nobody sees', () => {
     expect(plainLabel('a\u202eb\u0000c\nd')).toBe('a·b·c·d');
   });
