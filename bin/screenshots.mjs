@@ -36,6 +36,15 @@ const run = runs.runs.toSorted(
 await shoot('overview', '/?tenant=demo&range=6h');
 await shoot('run', `/runs/${run.run_id}?tenant=demo`);
 await shoot('run-dark', `/runs/${run.run_id}?tenant=demo`, { dark: true });
+// What went wrong lately, where there is any: an open incident, a violation with a path.
+const { incidents } = await (await fetch(`${base}/api/v1/incidents?limit=1`)).json();
+if (incidents[0]) await shoot('incident', `/incidents/${incidents[0].incident_id}?tenant=${incidents[0].tenant_id}`);
+const { violations } = await (await fetch(`${base}/api/v1/violations?limit=200&from=30d`)).json();
+const violation = violations.find((row) => row.source_span_id !== null) ?? violations[0];
+if (violation) await shoot('violation', `/violations/${violation.violation_id}?tenant=${violation.tenant_id}`);
+await shoot('violations', '/violations?tenant=demo');
+await shoot('budgets', '/budgets');
+await shoot('policies', '/policies', { dark: true });
 await shoot('pipeline', '/pipeline');
 await shoot('phone', '/?tenant=demo&range=6h', { width: 390, height: 844, dark: true });
 await browser.close();

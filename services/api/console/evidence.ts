@@ -8,6 +8,8 @@ import { linkTo, runLink, type View } from './view.ts';
 
 /** Entries of one object or list that are shown; the API has the rest. */
 const ENTRIES_MAX = 100;
+/** Values of a list stand in one line up to this length, each; longer ones have lines of their own. */
+const WORD_CHARS_MAX = 40;
 /** Deeper than this is shown as JSON. */
 const DEPTH_MAX = 4;
 
@@ -28,6 +30,9 @@ ${steps.length === 0 && judged.length === 0 && html`<p class="quiet">No more tha
 /** What was judged comes before how; anything else keeps its order behind them. */
 const FIRST: readonly string[] = ['inputs', 'condition'];
 const rankOf = (key: string): number => (FIRST.includes(key) ? FIRST.indexOf(key) : FIRST.length);
+
+/** A JSON object as a list of names and values, for what else is told that way. */
+export const jsonBody = (value: Readonly<Record<string, unknown>>): Html => entries(Object.entries(value), 0);
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -86,7 +91,7 @@ const shown = (value: unknown, depth: number): Fragment => {
   if (depth >= DEPTH_MAX) return html`<code>${JSON.stringify(value)}</code>`;
   if (!Array.isArray(value)) return entries(Object.entries(value), depth);
   if (value.length === 0) return html`<span class="quiet">none</span>`;
-  if (value.every((item) => typeof item !== 'object'))
+  if (value.every((item) => typeof item !== 'object' && String(item).length <= WORD_CHARS_MAX))
     return html`<span class="text">${value.slice(0, ENTRIES_MAX).join(', ')}</span>`;
-  return html`<ul>${value.slice(0, ENTRIES_MAX).map((item) => html`<li>${shown(item, depth)}</li>`)}</ul>`;
+  return html`<ul>${value.slice(0, ENTRIES_MAX).map((item) => html`<li>${shown(item, depth + 1)}</li>`)}</ul>`;
 };

@@ -6,6 +6,7 @@ import { HOSTILE, RICH_RUN, SHARED_RUN } from '../../../test/support/seed-builde
 import {
   BUDGET_INCIDENT,
   FLOW_VIOLATION,
+  incidents,
   OPEN_INCIDENT,
   RESOLVED_INCIDENT,
 } from '../../../test/support/seed-incidents.ts';
@@ -98,5 +99,37 @@ describe('the console', () => {
     expect((await get('/nothing')).statusCode).toBe(404);
     expect((await get('/assets/../service.ts')).statusCode).toBe(404);
     expect((await get('/runs/%00')).statusCode).toBe(404);
+  });
+
+  test('an incident of a refused rule set says what is wrong with it, as text', async () => {
+    const [row] = incidents(Date.now());
+    const problems = [`flows.yaml:1: ${HOSTILE} is not a rule id`, 'flows.yaml:4: unknown field tool.nam'];
+    const refused = {
+      ...row,
+      tenant_id: 'default',
+      incident_id: 'rules',
+      source: 'ruleset',
+      subject: 'config/policies',
+      detail: JSON.stringify({ dir: 'config/policies', problems, deep: [[[[[[HOSTILE]]]]]] }),
+    };
+    await engine.store.insert('incidents', [refused], { token: 'ruleset incident' });
+    const answer = await get('/incidents/rules');
+    expect(answer.statusCode, answer.body.slice(0, 400)).toBe(200);
+    expect(answer.body).toContain('What is wrong');
+    expect(answer.body).toContain('unknown field tool.nam');
+    expect(answer.body).not.toContain('<script>alert');
+  });
+
+  test('what an incident of one tenant links to is in that tenant, whatever is shown', async () => {
+    const { body } = await get(`/incidents/${OPEN_INCIDENT}`);
+    const links = [...body.matchAll(/href="(\/(?:runs|violations)\/[^"]+)"/g)].map((found) => found[1] ?? '');
+    expect(links.length).toBeGreaterThan(2);
+    expect(links.filter((link) => !link.includes('tenant=demo'))).toEqual([]);
+  });
+
+  test('figures of the navigation are of the tenant shown', async () => {
+    expect((await get('/budgets')).body).toContain('12 in 24 hours, not reviewed');
+    expect((await get('/budgets?tenant=acme')).body).toContain('1 in 24 hours, not reviewed');
+    expect((await get('/budgets?tenant=nobody')).body).not.toContain('class="count"');
   });
 });

@@ -2,7 +2,8 @@ import type { DeliveryRow, IncidentEventRow, IncidentRow } from '../../queries/i
 import { objectOf } from '../../routes/watch-shapes.ts';
 import { percent, plural, shortId, when } from '../format.ts';
 import { type Fragment, type Html, html } from '../html.ts';
-import { kept, linkTo, runLink, type View } from '../view.ts';
+import { runLink, type View } from '../view.ts';
+import { violationLink } from './violations.ts';
 
 /** What happened to an incident, and who was told: the lower half of its page. */
 
@@ -23,15 +24,20 @@ const isOfSender = (event: IncidentEventRow): boolean =>
   event.kind === 'routed' || event.kind === 'delivered' || event.kind === 'delivery_failed';
 
 /** The timeline, newest first. */
-export const timelineSection = (view: View, events: readonly IncidentEventRow[], isCut: boolean): Html => {
+export const timelineSection = (
+  view: View,
+  incident: IncidentRow,
+  events: readonly IncidentEventRow[],
+  isCut: boolean,
+): Html => {
   const shown = events.filter((event) => !isOfSender(event));
   return html`<section class="wide"><header><h2>Timeline</h2><span class="note">newest first</span></header>
-<ol class="timeline">${shown.map((event) => html`<li><span class="at">${when(event.ts, view.nowMs)}</span> <div>${lineOf(view, event)}${event.comment !== null && event.comment !== '' && html`<p class="said-text">${event.comment}</p>`}</div></li>`)}</ol>
+<ol class="timeline">${shown.map((event) => html`<li><span class="at">${when(event.ts, view.nowMs)}</span> <div>${lineOf(view, incident, event)}${event.comment !== null && event.comment !== '' && html`<p class="said-text">${event.comment}</p>`}</div></li>`)}</ol>
 ${shown.length === 0 && html`<p class="quiet pad">Nothing is stored of it (any more).</p>`}
 ${isCut && html`<p class="quiet pad">The newest ${events.length} events; SQL over <code>incident_events</code> has all.</p>`}</section>`;
 };
 
-const lineOf = (view: View, event: IncidentEventRow): Html => {
+const lineOf = (view: View, { tenant_id }: IncidentRow, event: IncidentEventRow): Html => {
   const what =
     event.transition === null
       ? (IDLE[event.kind] ?? `${event.kind}, which changed nothing`)
@@ -43,10 +49,9 @@ const lineOf = (view: View, event: IncidentEventRow): Html => {
     event.silenced_until !== null && html`until ${when(event.silenced_until, view.nowMs)}`,
     event.notification === 'suppressed' && 'nobody told: silenced',
     event.notification === 'overflow' && html`<span class="warn">nobody told: too many notifications wait</span>`,
-    violation !== null &&
-      html`<a href="${linkTo(`/violations/${encodeURIComponent(violation)}`, kept(view))}">violation</a>`,
+    violation !== null && html`<a href="${violationLink(view, { tenant_id, violation_id: violation })}">violation</a>`,
     event.run_id !== null &&
-      html`<a href="${runLink(view, { tenant_id: view.tenant ?? '', run_id: event.run_id })}">run ${event.run_id.slice(0, 8)}</a>`,
+      html`<a href="${runLink(view, { tenant_id, run_id: event.run_id })}">run ${event.run_id.slice(0, 8)}</a>`,
   ].filter((part) => part !== false);
   return html`${event.actor !== null && html`<strong>${event.actor}</strong> `}${what}${parts.map((part) => html`<span class="quiet"> · ${part}</span>`)}`;
 };

@@ -19,8 +19,10 @@ import {
   type ViolationRow,
 } from '../../queries/violations.ts';
 import { read } from '../../reads.ts';
+import { objectOf } from '../../routes/watch-shapes.ts';
 import { isoOf } from '../../time.ts';
 import { type ActButton, actForm } from '../acting.ts';
+import { jsonBody } from '../evidence.ts';
 import { compact, msOf, plural, shortId, when } from '../format.ts';
 import { type Fragment, type Html, html } from '../html.ts';
 import { page } from '../layout.ts';
@@ -56,9 +58,10 @@ export const incidentPage = async (view: View, incidentId: string): Promise<stri
     scripts: ['/assets/act.js'],
     body: html`${head(view, incident, runs)}${actions(view, incident)}
 ${budgets.map((budget) => html`<section class="wide"><header><h2>The budget</h2></header>${budgetCard(view, budget)}</section>`)}
+${incident.source === 'ruleset' && html`<section class="wide"><header><h2>What is wrong</h2><a href="${linkTo('/policies', kept(view))}">Rule sets</a></header><div class="pad evidence">${jsonBody(objectOf(incident.detail))}</div></section>`}
 ${incident.source === 'violation' && html`<section class="wide"><header><h2>Violations behind it</h2>${violations.length >= INCIDENT_VIOLATIONS_MAX && html`<span class="note">the newest ${INCIDENT_VIOLATIONS_MAX}; <a href="${linkTo('/violations', { ...kept(view), tenant: incident.tenant_id, rule: incident.subject, range: '30d' })}">all of the rule</a></span>`}</header>${violations.length > 0 ? violationsTable(view, violations) : html`<p class="quiet pad">None is stored (any more).</p>`}</section>`}
 ${runs.length > 0 && runsSection(view, incident, runs)}
-<div class="columns two">${timelineSection(view, events.slice(0, INCIDENT_EVENTS_MAX), events.length > INCIDENT_EVENTS_MAX)}${deliveriesSection(view, incident, events, deliveries)}</div>`,
+<div class="columns two">${timelineSection(view, incident, events.slice(0, INCIDENT_EVENTS_MAX), events.length > INCIDENT_EVENTS_MAX)}${deliveriesSection(view, incident, events, deliveries)}</div>`,
   });
 };
 
