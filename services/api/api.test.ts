@@ -199,46 +199,36 @@ describe('passed', () => {
       headers: LOCAL,
     });
 
-  test('is false until stored, then until folded, and true after both', async () => {
+  test('is false until stored, then until every fold has it, and true after all', async () => {
     // The seed's normalizer confirmed otlp_spans/0 up to 300 and made 90 steps a batch; the ledger is at 180 of partition 0.
-    expect((await ask('otlp_spans/0/300')).json()).toEqual({
-      passed: false,
-      services: { normalizer: false, ledger: false },
+    const early = (await ask('otlp_spans/0/300')).json();
+    expect(early.passed).toBe(false);
+    expect(new Set(Object.values(early.services))).toEqual(new Set([false]));
+    const folds = Object.keys(early.services).filter((service) => service !== 'normalizer');
+    expect(folds).toContain('ledger');
+    const none = Object.fromEntries(folds.map((service) => [service, false]));
+    expect((await ask('otlp_spans/0/299')).json()).toEqual({ passed: false, services: { normalizer: true, ...none } });
+    const confirmed = (service: string, partition: number, first: number, end: number) => ({
+      service,
+      log_id: 'seed-log',
+      topic: 'agent_steps',
+      partition,
+      first,
+      end,
+      logged_at: '2026-11-21 00:00:00.000',
     });
-    expect((await ask('otlp_spans/0/299')).json()).toEqual({
-      passed: false,
-      services: { normalizer: true, ledger: false },
-    });
-    await insertRows(
-      engine.store,
-      {
-        batches: [
-          {
-            service: 'ledger',
-            log_id: 'seed-log',
-            topic: 'agent_steps',
-            partition: 0,
-            first: 180,
-            end: 270,
-            logged_at: '2026-11-21 00:00:00.000',
-          },
-          {
-            service: 'ledger',
-            log_id: 'seed-log',
-            topic: 'agent_steps',
-            partition: 1,
-            first: 0,
-            end: 30,
-            logged_at: '2026-11-21 00:00:00.000',
-          },
-        ],
-      },
-      'more',
-    );
-    expect((await ask('otlp_spans/0/299,otlp_spans/0/12')).json()).toEqual({
-      passed: true,
-      services: { normalizer: true, ledger: true },
-    });
+    const others = folds.filter((service) => service !== 'ledger');
+    const batches = [
+      ...others.flatMap((service) => [confirmed(service, 0, 0, 270), confirmed(service, 1, 0, 30)]),
+      confirmed('ledger', 1, 0, 30),
+    ];
+    await insertRows(engine.store, { batches }, 'others');
+    const waiting = (await ask('otlp_spans/0/299')).json();
+    expect([waiting.passed, waiting.services.ledger]).toEqual([false, false]);
+    await insertRows(engine.store, { batches: [confirmed('ledger', 0, 180, 270)] }, 'ledger');
+    const all = (await ask('otlp_spans/0/299,otlp_spans/0/12')).json();
+    expect(all.passed).toBe(true);
+    expect(new Set(Object.values(all.services))).toEqual(new Set([true]));
     expect((await ask('otlp_logs/0/0')).json().passed).toBe(false);
   });
 });
