@@ -69,7 +69,9 @@ ORDER BY (tenant_id, toStartOfHour(ts), rule_id, run_id)
 TTL toDateTime(logged_at) + toIntervalDay({{days_ledger}})
 SETTINGS {{dedup}};
 
--- How many steps of a rule's kinds carried what it needs; summed at read. "Cannot judge" is a verdict.
+-- How many steps of a rule's kinds could be judged; summed at read. "Cannot judge" is a verdict. field '' counts the rule
+-- as a whole; a field or list it requires (e.… or cfg.…, "not configured") has a row of its own with the steps that lacked
+-- it; of one that only its condition came to, just the steps that lacked it are counted. The hour is the log's.
 CREATE TABLE IF NOT EXISTS {{db}}.policy_coverage {{on_cluster}}
 (
   tenant_id LowCardinality(String),
@@ -81,6 +83,7 @@ CREATE TABLE IF NOT EXISTS {{db}}.policy_coverage {{on_cluster}}
   steps UInt64,
   lacking UInt64,
   errors UInt64,
+  ruleset_hash LowCardinality(String),
   batch_id LowCardinality(String),
   logged_at DateTime64(3, 'UTC')
 )

@@ -40,7 +40,11 @@ export const createCoverage = (tenant: string, loggedAtMs: number) => {
       for (const field of required) add(judged, family, field, lacking.includes(field), false);
       for (const field of lacking) if (!required.includes(field)) add(judged, family, field, true, false);
     },
-    rows: (frame: { readonly batch_id: string; readonly logged_at: string }): readonly Row[] => {
+    rows: (frame: {
+      readonly ruleset_hash: string;
+      readonly batch_id: string;
+      readonly logged_at: string;
+    }): readonly Row[] => {
       const hour = hourText(loggedAtMs);
       return [...counts].map(([key, count]) => {
         const [rule_id, rule_version, family, field] = key.split(SEPARATOR);

@@ -14,6 +14,8 @@ import { violationRow } from './violation-row.ts';
 export interface RuleSets {
   readonly current: () => string;
   readonly ready: (hash: string, signal: AbortSignal) => Promise<void>;
+  /** Under which set a batch began, by its rows; '' when none of them landed. */
+  readonly find: (batchId: string, signal: AbortSignal) => Promise<string>;
   /** The set of a hash that was made ready; '' (nobody knows any more) gives the one in force. */
   readonly get: (hash: string) => RuleSet;
 }
@@ -35,7 +37,7 @@ export const createPolicyFold = (sets: RuleSets, observer: PolicyObserver): Fold
   empty: emptyState,
   parse: parseState,
   serialise: serialiseState,
-  variant: { current: sets.current, ready: sets.ready },
+  variant: { current: sets.current, ready: sets.ready, find: sets.find },
   condense: { policy_coverage: sumCoverage },
   step: (state, steps, context) => {
     const set = sets.get(context.variant);
@@ -51,7 +53,11 @@ export const createPolicyFold = (sets: RuleSets, observer: PolicyObserver): Fold
           identity: ['violation_id'],
           rows: violations.map((violation) => violationRow(violation, frame)),
         },
-        { table: 'policy_coverage', identity: COVERAGE_IDENTITY, rows: coverage.rows(frame) },
+        {
+          table: 'policy_coverage',
+          identity: COVERAGE_IDENTITY,
+          rows: coverage.rows({ ...frame, ruleset_hash: set.hash }),
+        },
       ],
       produce: violations.map((violation) => ({
         topic: TOPICS.violations,

@@ -17,6 +17,8 @@ export interface RuleSetStore {
   ) => Promise<void>;
   /** Files of the set with this hash; null when it was never in force. */
   readonly filesOf: (hash: string, signal: AbortSignal) => Promise<readonly RuleFile[] | null>;
+  /** The set under which a batch began, by the rows of it that landed; '' when none did. */
+  readonly hashOfBatch: (batchId: string, signal: AbortSignal) => Promise<string>;
   /** The set that was in force last, and whether what was loaded last was refused. */
   readonly last: (signal: AbortSignal) => Promise<LastRuleSet>;
 }
@@ -69,6 +71,15 @@ export const createRuleSetStore = (store: Store): RuleSetStore => {
       );
       if (row === undefined) return null;
       return Object.entries(row.files).map(([path, text]) => ({ path, text, problem: null }));
+    },
+    hashOfBatch: async (batchId, signal) => {
+      const [row] = await store.query<{ readonly hash: string }>(
+        `SELECT ruleset_hash AS hash FROM policy_coverage WHERE batch_id = {batch:String} LIMIT 1
+         UNION ALL SELECT ruleset_hash AS hash FROM policy_violations WHERE batch_id = {batch:String} LIMIT 1`,
+        { batch: batchId },
+        signal,
+      );
+      return row?.hash ?? '';
     },
     last: async (signal) => {
       const [row] = await store.query<{ readonly hash: string; readonly sets: string; readonly refused: boolean }>(

@@ -65,6 +65,7 @@ class Rules implements RulesInForce {
         return set;
       },
       ready: async (hash, signal) => this.#ready(hash, signal),
+      find: this.#kept.hashOfBatch,
     };
   }
 

@@ -132,7 +132,7 @@ describe('judging a run', () => {
     const steps = stepsOf({ repeat: 20, kind: 'tool', tool: { name: 'rm' } });
     const judged = judgeRun(emptyState(KEY), steps, RULES, 0, { stepsMax: 1_000, violationsMax: 4 });
     expect(judged.violations.length).toBeLessThanOrEqual(6);
-    const rows = judged.coverage.rows({ batch_id: '', logged_at: '' });
+    const rows = judged.coverage.rows({ ruleset_hash: '', batch_id: '', logged_at: '' });
     expect(rows.find((row) => row['rule_id'] === 'each' && row['field'] === '')?.['errors']).toBeGreaterThan(10);
   });
 

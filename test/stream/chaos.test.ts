@@ -46,7 +46,7 @@ const unreliable = (store: Store, random: () => number): Store => {
 /** A seed takes half a minute; more of them by hand: CHAOS_SEEDS=20. */
 const SEEDS = Array.from({ length: Number(process.env['CHAOS_SEEDS'] ?? 1) }, (_, at) => [at + 1] as const);
 
-const GROUPS = ['tacho-normalizer', 'tacho-ledger', 'tacho-lineage'] as const;
+const GROUPS = ['tacho-normalizer', 'tacho-ledger', 'tacho-lineage', 'tacho-policy'] as const;
 
 /** Starts the services as a process of its own. */
 const startProcess = async (log: MemoryEventLog, store: Store) => {
@@ -65,7 +65,7 @@ const feed = async (log: MemoryEventLog, store: Store, random: () => number) => 
     await log.append(records.splice(0, 16));
     await systemClock.sleep(Math.floor(random() * 100));
     const dice = random();
-    const group = GROUPS[Math.floor(dice * 15)];
+    const group = GROUPS[Math.floor(dice * 20)];
     if (group !== undefined) log.faults.evictMembers(group);
     if (dice < 0.6) continue;
     running.client.crash();

@@ -1,8 +1,12 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { TOPICS } from '../../schemas/topics.ts';
 import { createLedgerFold } from '../../services/ledger/fold.ts';
 import { createPriceBook } from '../../services/ledger/prices/registry.ts';
 import { createLineageFold } from '../../services/lineage/fold.ts';
 import { createNormalizerTask } from '../../services/normalizer/service.ts';
+import type { RuleSets } from '../../services/policy/fold.ts';
+import { loadRuleSet } from '../../services/policy/load.ts';
+import { createPolicyTask } from '../../services/policy/task.ts';
 import { systemClock, systemRandom } from '../../services/runtime/clock.ts';
 import { createMemoryEventLog, type MemoryEventLog } from '../../services/runtime/event-log/memory.ts';
 import { createMetrics } from '../../services/runtime/metrics.ts';
@@ -42,6 +46,7 @@ export const createPipeline = (log: EventLog, store: Store): readonly StreamServ
   );
   const ledger = createFoldTask(createLedgerFold(createPriceBook()), [TOPICS.steps], { store });
   const lineage = createFoldTask(createLineageFold(), [TOPICS.steps], { store });
+  const policy = createPolicyTask(builtInRules(), deps);
   const settings = {
     batchRecordsMax: 20,
     batchBytesMax: 8_000_000,
@@ -51,7 +56,19 @@ export const createPipeline = (log: EventLog, store: Store): readonly StreamServ
       throw error;
     },
   };
-  return [normalizer, ledger, lineage].map((task) => createStreamService(deps, task, settings));
+  return [normalizer, ledger, lineage, policy].map((task) => createStreamService(deps, task, settings));
+};
+
+/** The rules of config/policies, in force from the beginning and for ever. */
+const builtInRules = (): RuleSets => {
+  const below = new URL('../../config/policies/', import.meta.url);
+  const files = readdirSync(below, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.yaml'));
+  const outcome = loadRuleSet(
+    files.map((path) => ({ path, text: readFileSync(new URL(path, below), 'utf8'), problem: null })),
+  );
+  if (outcome.kind === 'refused') throw new Error(JSON.stringify(outcome.problems));
+  const { set } = outcome;
+  return { current: () => set.hash, ready: async () => {}, find: async () => set.hash, get: () => set };
 };
 
 /** Every recorded request as a log record of its topic. */

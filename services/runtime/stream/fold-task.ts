@@ -44,6 +44,8 @@ export interface Fold<Input, State> {
     readonly current: () => string;
     /** Resolves when `step` can work with this variant. Throws TransportError when it cannot be had yet. */
     readonly ready: (variant: string, signal: AbortSignal) => Promise<void>;
+    /** Of a batch whose intent is lost: what it began with, by the rows of it that landed; '' when none did. */
+    readonly find: (batchId: string, signal: AbortSignal) => Promise<string>;
   };
 }
 
@@ -77,10 +79,10 @@ const createFoldProcessor = <Input, State>(fold: Fold<Input, State>, place: Plac
   return {
     ...(fold.variant === undefined ? {} : { variant: fold.variant.current }),
     build: async (batch, signal) => {
-      await fold.variant?.ready(batch.variant, signal);
+      const variant = await readyVariant(fold, batch, signal);
       const { inputs, deadLetters } = decodeAll(fold, batch);
       const states = await loadStates(fold, store, place, batch, [...inputs.keys()], cache, signal);
-      const { output, next } = stepAll(fold, batch, inputs, states, deadLetters);
+      const { output, next } = stepAll(fold, { ...batch, variant }, inputs, states, deadLetters);
       pending.set(output, next);
       return output;
     },
@@ -95,6 +97,17 @@ const createFoldProcessor = <Input, State>(fold: Fold<Input, State>, place: Plac
       }
     },
   };
+};
+
+const readyVariant = async <Input, State>(
+  fold: Fold<Input, State>,
+  batch: RecordBatch,
+  signal: AbortSignal,
+): Promise<string> => {
+  if (fold.variant === undefined) return batch.variant;
+  const variant = batch.variant === '' ? await fold.variant.find(batch.batchId, signal) : batch.variant;
+  await fold.variant.ready(variant, signal);
+  return variant;
 };
 
 const decodeAll = <Input, State>(fold: Fold<Input, State>, batch: RecordBatch) => {
