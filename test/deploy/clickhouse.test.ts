@@ -107,6 +107,20 @@ describe('on the real engine, under the grants that are shipped', () => {
   });
 });
 
+test('docs/deploy.md says the same grants as SQL, and the engine takes it', async () => {
+  const docs = readFileSync(join(root, 'docs/deploy.md'), 'utf8');
+  const sql = [...(/```sql\n(.*?)```/s.exec(docs)?.[1] ?? '').matchAll(/[^;]+;/g)].map(([text]) => text.trim());
+  const granted = ['tacho_migrate', 'tacho', 'grafana'].flatMap((user) => {
+    const section = new RegExp(`<${user}>(.*?)</${user}>`, 's').exec(usersText)?.[1] ?? '';
+    return [...section.matchAll(/<query>(.*?)<\/query>/g)].map(
+      ([, query = '']) => `${query} ${query.startsWith('REVOKE') ? 'FROM' : 'TO'} ${user};`,
+    );
+  });
+  expect(sql.filter((text) => !text.startsWith('CREATE USER'))).toEqual(granted);
+  const parser = await as('tacho');
+  for (const text of sql) await parser.ask(`EXPLAIN AST ${text}`);
+});
+
 describe("the server's own tables", () => {
   const ttls = [...configText.matchAll(/<(\w+)><ttl>([^<]+)<\/ttl>/g)].map(([, table = '', ttl = '']) => ({
     table,

@@ -120,7 +120,7 @@ describe('deploy/kubernetes', () => {
     const used = pods.flatMap(({ spec }) => (spec.volumes ?? []).flatMap(({ secret }) => secret ?? []));
     expect(used.length).toBeGreaterThan(8);
     for (const { secretName, items = [] } of used) {
-      const command = new RegExp(`create secret generic ${secretName}\\b((?:.|\\\\\\n)*)`).exec(docs)?.[1] ?? '';
+      const command = new RegExp(`create secret generic ${secretName}\\b((?:\\\\\\n|.)*)`).exec(docs)?.[1] ?? '';
       expect(command, secretName).toContain('--from-file=');
       for (const { key } of items) expect(command, secretName).toContain(`=${key}=`);
     }
