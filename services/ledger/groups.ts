@@ -1,3 +1,4 @@
+import { spanAbove, spanKey } from '../../schemas/span-tree.ts';
 import {
   areSilentTwins,
   doOverlap,
@@ -10,7 +11,7 @@ import {
   voiceOf,
 } from './call-match.ts';
 import { hasUsage, inputTotal, isLeaf, type LeafEvidence, outputTotal } from './evidence.ts';
-import { enclosingLeaf, type RunGraph, spanAbove, spanKey } from './run-graph.ts';
+import { enclosingLeaf, type RunGraph } from './run-graph.ts';
 
 /** One model call with everything that describes it. */
 export interface CallGroup {
