@@ -1,3 +1,4 @@
+import { admitRuleSet } from '../policy/admit.ts';
 import { type LoadOutcome, loadRuleSet } from '../policy/load.ts';
 import { problemText } from '../policy/problem.ts';
 import type { CompiledDetector, CompiledRule, RuleSet } from '../policy/rule-set.ts';
@@ -23,9 +24,9 @@ export const printRefused = (
   return 1;
 };
 
-/** `tacho policy check`: exit 0 with the rules and their hash, or 1 with every problem. */
+/** `tacho policy check`: what the service would say of the folder. Exit 0 with the rules and their hash, or 1 with every problem. */
 export const policyCheck = async (terminal: PolicyTerminal, dir: string, isJson: boolean): Promise<number> => {
-  const outcome = await loadFolder(dir);
+  const outcome = admitRuleSet((await createRuleFiles(dir).read()).files);
   if (isJson) {
     terminal.print(
       JSON.stringify(outcome.kind === 'loaded' ? reportOf(dir, outcome.set) : { dir, ok: false, ...outcome }),

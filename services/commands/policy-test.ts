@@ -7,8 +7,8 @@ export const policyTest = async (terminal: PolicyTerminal, dir: string): Promise
   if (outcome.kind === 'refused') return printRefused(terminal, dir, outcome);
   const results = runRuleTests(outcome.set);
   const failed = results.filter(({ problems }) => problems.length > 0);
-  for (const { file, line, rule, test, problems } of failed) {
-    terminal.print(`✗ ${rule}: ${test}   (${file}:${line})`);
+  for (const { file, place, rule, test, problems } of failed) {
+    terminal.print(`✗ ${rule}: ${test}   (${file}:${place.line}:${place.column})`);
     for (const problem of problems) terminal.print(`    ${problem}`);
   }
   const rules = [...outcome.set.rules, ...outcome.set.detectors];

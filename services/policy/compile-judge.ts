@@ -104,7 +104,7 @@ const compileHead = (
     ),
     ...needs,
     mentions: fieldsOf([...mentions].sort()),
-    tests: head.tests,
+    tests: head.tests.map((test, at) => ({ ...test, place: source.placeOf(['tests', at, 'name']) })),
   };
 };
 

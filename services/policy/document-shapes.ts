@@ -56,7 +56,7 @@ const EXPECTATION = z.strictObject({
 /** A test inside a rule file. Its steps are read by the table of fields (test-steps.ts). */
 const TEST = z.strictObject({
   name: z.string().min(1),
-  tenant: z.string().refine(isTenant, 'letters, digits and .@_-').default('test'),
+  tenant: z.string().refine(isTenant, 'letters, digits and .@_-').optional(),
   start: z.iso.datetime({ error: 'a moment such as 2026-03-02T10:00:00Z' }).default('2026-03-02T10:00:00Z'),
   lists: listName(LIST_VALUE).optional(),
   exceptions: listName(textList()).optional(),

@@ -6,9 +6,13 @@ import type { RuleTest } from './document-shapes.ts';
 import type { StepField } from './fields.ts';
 import type { ListViews } from './lists.ts';
 import type { Template } from './template.ts';
+import type { Place } from './yaml-documents.ts';
 
 /** The frameworks a rule maps to: `owasp_llm`, `owasp_asi`, `atlas`, `nist`. */
 export type Maps = Readonly<Record<string, readonly string[]>>;
+
+/** A test inside a rule file, and where its name stands. */
+export type PlacedTest = RuleTest & { readonly place: Place };
 
 /** What rules and detectors share. */
 export interface Judge {
@@ -26,7 +30,7 @@ export interface Judge {
   readonly requiredLists: readonly string[];
   /** Fields it mentions: the evidence of a violation. */
   readonly mentions: readonly StepField[];
-  readonly tests: readonly RuleTest[];
+  readonly tests: readonly PlacedTest[];
 }
 
 /** A stateless rule, compiled. */

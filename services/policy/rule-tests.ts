@@ -6,17 +6,21 @@ import { durationMicros } from './duration.ts';
 import { matchesGlob } from './glob.ts';
 import { judgeStep } from './judge-step.ts';
 import { celValues } from './lists.ts';
-import type { CompiledDetector, CompiledRule, DetectorRun, RuleSet } from './rule-set.ts';
+import type { CompiledDetector, CompiledRule, DetectorRun, PlacedTest, RuleSet } from './rule-set.ts';
 import { readTestStep, testSteps } from './test-steps.ts';
+import type { Place } from './yaml-documents.ts';
 
 /** What became of one test. `problems` is empty when it passed. */
 export interface TestResult {
   readonly rule: string;
   readonly file: string;
-  readonly line: number;
+  readonly place: Place;
   readonly test: string;
   readonly problems: readonly string[];
 }
+
+/** Tenant of the steps of a test that names none. */
+const TENANT = 'test';
 
 /** Runs every test of every rule. A test sees its own rule and those its expectations name. */
 export const runRuleTests = (set: RuleSet): readonly TestResult[] =>
@@ -24,20 +28,20 @@ export const runRuleTests = (set: RuleSet): readonly TestResult[] =>
     judge.tests.map((test) => ({
       rule: judge.id,
       file: judge.file,
-      line: judge.line,
+      place: test.place,
       test: test.name,
       problems: runTest(set, judge, test),
     })),
   );
 
-const runTest = (set: RuleSet, own: CompiledRule | CompiledDetector, test: RuleTest): readonly string[] => {
+const runTest = (set: RuleSet, own: CompiledRule | CompiledDetector, test: PlacedTest): readonly string[] => {
   const startMicros = Date.parse(test.start) * 1_000;
   const named = new Set([own.id, ...test.expect.flatMap(({ rule }) => rule ?? [])]);
   const unknown = [...named].filter((id) => ![...set.rules, ...set.detectors].some((judge) => judge.id === id));
   if (unknown.length > 0) return unknown.map((id) => `expects rule ${id}, which is not in this set`);
   const steps = testSteps(
     test.steps.map((raw) => readTestStep(raw).step),
-    test.tenant,
+    test.tenant ?? TENANT,
     startMicros,
   );
   const { found, lacking, errors } = judgeAll(narrowed(set, named, test), steps);
@@ -48,7 +52,7 @@ const runTest = (set: RuleSet, own: CompiledRule | CompiledDetector, test: RuleT
 };
 
 /** The set as a test sees it: some rules, and the lists of the test over those of the files. */
-const narrowed = (set: RuleSet, ids: ReadonlySet<string>, test: RuleTest): RuleSet => ({
+const narrowed = (set: RuleSet, ids: ReadonlySet<string>, test: PlacedTest): RuleSet => ({
   ...set,
   forKind: (kind) => {
     const { rules, detectors } = set.forKind(kind);
@@ -56,10 +60,12 @@ const narrowed = (set: RuleSet, ids: ReadonlySet<string>, test: RuleTest): RuleS
   },
   views: (tenant, micros) => {
     const own = set.views(tenant, micros);
-    if (test.lists === undefined && test.exceptions === undefined) return own;
-    const values = new Map<string, unknown>(Object.entries(own).filter(([name]) => name !== 'exceptions'));
+    // Who names no tenant tests the rule and not the lists: an exception somebody adds elsewhere must not fail it.
+    const isOwn = test.tenant !== undefined;
+    const values = new Map<string, unknown>(isOwn ? Object.entries(own).filter(([name]) => name !== 'exceptions') : []);
     for (const [name, value] of celValues(new Map(Object.entries(test.lists ?? {})))) values.set(name, value);
-    return new ListView(values, new Map([...own.exceptions, ...Object.entries(test.exceptions ?? {})]));
+    const exceptions = [...own.exceptions].map(([name, excepted]) => [name, isOwn ? excepted : []] as const);
+    return new ListView(values, new Map([...exceptions, ...Object.entries(test.exceptions ?? {})]));
   },
 });
 

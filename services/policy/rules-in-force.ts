@@ -1,6 +1,7 @@
 import { assert, TransportError } from '../runtime/errors.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import type { Clock, EventLog, Health, Logger, OutgoingRecord, RuleFiles, Store } from '../runtime/ports.ts';
+import { admitRuleSet } from './admit.ts';
 import type { RuleSets } from './fold.ts';
 import { emptyRuleSet, type LoadOutcome, loadRuleSet } from './load.ts';
 import { problemText, type RuleProblem } from './problem.ts';
@@ -139,7 +140,7 @@ class Rules implements RulesInForce {
   async #load(wasRefused: boolean, signal: AbortSignal): Promise<void> {
     const { clock, files, logger, metrics } = this.#deps;
     const folder = await files.read();
-    const outcome = loadRuleSet(folder.files);
+    const outcome = admitRuleSet(folder.files);
     const moment: RuleSetMoment = { dir: files.dir, atMs: clock.nowMs(), changedAtMs: Math.floor(folder.changedAtMs) };
     if (outcome.kind === 'loaded') {
       const { set } = outcome;

@@ -40,6 +40,26 @@ describe('rule files', () => {
     ]);
   });
 
+  test('a link out of the folder is refused: a rule repository must not show what else this process may read', async () => {
+    const outside = mkdtempSync(join(tmpdir(), 'tacho-outside-'));
+    writeFileSync(join(outside, 'secret.txt'), 'password: 1');
+    mkdirSync(join(outside, 'more'));
+    symlinkSync(join(outside, 'secret.txt'), join(dir, 'a.yaml'));
+    symlinkSync(outside, join(dir, 'b'));
+    symlinkSync('/proc/self/environ', join(dir, 'c.yml'));
+    symlinkSync(join(outside, 'secret.txt'), join(dir, 'no-rule.md'));
+    const why = 'is a link that leads out of the folder';
+    expect(await names()).toEqual(['a.yaml', 'b', 'c.yml'].map((name) => [name, why]));
+    symlinkSync(dir, join(outside, 'policies'));
+    rmSync(join(dir, 'a.yaml'));
+    rmSync(join(dir, 'b'));
+    rmSync(join(dir, 'c.yml'));
+    writeFileSync(join(dir, 'd.yaml'), '');
+    const through = await createRuleFiles(join(outside, 'policies')).read();
+    expect(through.files.map(({ problem }) => problem)).toEqual([null]);
+    rmSync(outside, { recursive: true });
+  });
+
   test('a folder that is not there is told, and one that is a file', async () => {
     expect((await createRuleFiles(join(dir, 'none')).read()).files[0]?.problem).toBe('does not exist');
     writeFileSync(join(dir, 'file'), '');

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { open, readdir, realpath, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, sep } from 'node:path';
 import type { FoundRuleFile, RuleFiles, RuleFolder } from './ports.ts';
 
 /** Rules are written by people: a file of more is something else, and costs its parser seconds. */
@@ -13,7 +13,10 @@ const DEPTH_MAX = 6;
 /** Entries looked at, rule files or not: a folder given by mistake must not be walked for minutes. */
 const ENTRIES_MAX = 5_000;
 
-/** The rule files below a folder: `*.yaml` and `*.yml`, hidden ones left out, links followed but never in circles. */
+/**
+ * The rule files below a folder: `*.yaml` and `*.yml`, hidden ones left out. Links are followed, never in circles and never
+ * out of the folder: what is wrong in a file is told to many, and a link in a rule repository must not show them others.
+ */
 export const createRuleFiles = (dir: string): RuleFiles => ({
   dir,
   stamp: async () => {
@@ -75,6 +78,8 @@ interface Listed {
 }
 
 interface Walk {
+  /** Real path of the folder, with its separator. */
+  root: string;
   readonly files: Listed[];
   /** Real paths of folders on the way and behind. */
   readonly seen: Set<string>;
@@ -84,9 +89,10 @@ interface Walk {
 const listFiles = async (
   dir: string,
 ): Promise<{ readonly files: readonly Listed[]; readonly problem: string | null }> => {
-  const walk: Walk = { files: [], seen: new Set(), entries: 0 };
+  const walk: Walk = { root: '', files: [], seen: new Set(), entries: 0 };
   try {
     if (!(await stat(dir)).isDirectory()) return { files: [], problem: 'is no folder' };
+    walk.root = `${await realpath(dir)}${sep}`;
     await walkFolder(dir, 0, walk);
   } catch (error) {
     return { files: [], problem: reasonOf(error) };
@@ -116,7 +122,9 @@ const lookAt = async (path: string, depth: number, walk: Walk): Promise<void> =>
   };
   try {
     const found = await stat(path);
-    if (found.isDirectory()) {
+    const isInside = `${await realpath(path)}${sep}`.startsWith(walk.root);
+    if (!isInside && (isRuleFile || found.isDirectory())) note('is a link that leads out of the folder');
+    else if (found.isDirectory()) {
       if (depth >= DEPTH_MAX) note(`stands deeper than ${DEPTH_MAX} folders`);
       else await walkFolder(path, depth + 1, walk);
     } else if (isRuleFile && !found.isFile()) note('is no regular file');
