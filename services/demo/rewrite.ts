@@ -10,6 +10,8 @@ export interface Play {
   readonly startNano: bigint;
   /** A recorded second becomes this many seconds: the model servers of the recording answered at once. */
   readonly stretch: number;
+  /** Card numbers and keys of the recording are masked, as a careful tool would; else they are played as recorded. */
+  readonly isCareful: boolean;
 }
 
 /** A recorded request with its items decoded. */
@@ -44,9 +46,9 @@ export const collectIds = (requests: readonly RecordedRequest[]): readonly strin
 const isId = (key: string, value: string): boolean =>
   ID_KEY.test(key) && value.length >= ID_LENGTH_MIN && /^[\w.:@-]+$/.test(value);
 
-/** The recording as one play of it: every id salted, every time moved and stretched. Texts and figures stay. */
+/** The recording as one play of it: every id salted, every time moved and stretched, secrets masked. Else texts and figures stay. */
 export const rewrite = (request: RecordedRequest, ids: readonly string[], play: Play): RecordedRequest => {
-  const words = wordsOf(ids, play.salt);
+  const words = wordsOf(ids, play);
   if (request.signal === 'traces')
     return { signal: 'traces', items: request.items.map((item) => ({ ...item, ...rewriteSpan(item, words, play) })) };
   return { signal: 'logs', items: request.items.map((item) => ({ ...item, ...rewriteLog(item, words, play) })) };
@@ -57,11 +59,23 @@ interface Words {
   readonly replace: (id: string) => string;
 }
 
-const wordsOf = (ids: readonly string[], salt: string): Words => ({
-  pattern:
-    ids.length === 0 ? null : new RegExp(ids.map((id) => id.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('|'), 'g'),
-  replace: (id) => `${id}-${hex(salt, id, 6)}`,
-});
+/** The secrets of the recordings (the well-known test card, the example key of AWS) and what a careful tool gives back. */
+const SECRETS: ReadonlyMap<string, string> = new Map([
+  ['4111 1111 1111 1111', 'ending in 1111'],
+  ['4111111111111111', 'ending in 1111'],
+  ['AKIAIOSFODNN7EXAMPLE', 'withheld'],
+]);
+
+const wordsOf = (ids: readonly string[], { salt, isCareful }: Play): Words => {
+  const found = [...ids, ...(isCareful ? SECRETS.keys() : [])];
+  return {
+    pattern:
+      found.length === 0
+        ? null
+        : new RegExp(found.map((id) => id.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('|'), 'g'),
+    replace: (id) => SECRETS.get(id) ?? `${id}-${hex(salt, id, 6)}`,
+  };
+};
 
 const hex = (salt: string, text: string, length: number): string =>
   createHash('sha256').update(`${salt}/${text}`).digest('hex').slice(0, length);

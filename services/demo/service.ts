@@ -1,7 +1,7 @@
 import type { OtlpPayload } from '../runtime/otlp-sender.ts';
 import type { Clock, Health, Logger, Service } from '../runtime/ports.ts';
 import { collectIds, type RecordedRequest, rewrite, timeRange } from './rewrite.ts';
-import { captureOf, SLOT_MS, slotAt, slotStartMs, slotsToFill } from './schedule.ts';
+import { captureOf, isCareful, SLOT_MS, slotAt, slotStartMs, slotsToFill } from './schedule.ts';
 
 /** A capture: the requests one emitter sent in one run of its program, in order of arrival. */
 export interface Capture {
@@ -52,6 +52,7 @@ export const createDemo = (captures: readonly Capture[], deps: DemoDeps): Servic
       recordedStartNano: chosen.startNano,
       startNano: BigInt(startMs) * 1_000_000n,
       stretch: chosen.stretch,
+      isCareful: isCareful(slot),
     };
     for (const request of chosen.capture.requests) {
       const moved = rewrite(request, chosen.ids, how);
