@@ -2,7 +2,7 @@ import { hash128 } from '../../schemas/identity.ts';
 import type { LineageEdge } from '../../schemas/lineage-edge.ts';
 import { utcMillis } from '../runtime/stream/time.ts';
 import type { DesiredEdge, Edges } from './desired.ts';
-import type { SetEdge } from './state.ts';
+import type { LineageState, SetEdge } from './state.ts';
 
 /** What every row of a batch shares. */
 export interface RowMoment {
@@ -13,12 +13,16 @@ export interface RowMoment {
   readonly at: string;
 }
 
+/** What is set, and the revision at which an edge begins that is not in it. */
+export type EdgesSet = Pick<LineageState, 'set' | 'floor'>;
+
 /** Rows that turn what is set into what is desired, and what is set then. */
 export const setDifference = (
-  set: ReadonlyMap<string, SetEdge>,
+  { set, floor }: EdgesSet,
   desired: Edges,
   moment: RowMoment,
-): { readonly rows: readonly LineageEdge[]; readonly set: ReadonlyMap<string, SetEdge> } => {
+  takenBackMax: number,
+): { readonly rows: readonly LineageEdge[] } & EdgesSet => {
   const rows: LineageEdge[] = [];
   const next = new Map(set);
   for (const key of [...new Set([...set.keys(), ...desired.keys()])].sort()) {
@@ -26,14 +30,27 @@ export const setDifference = (
     const wanted = desired.get(key) ?? null;
     const was = known?.edge ?? null;
     if (isSame(was, wanted)) continue;
-    let revision = known?.revision ?? 0;
+    let revision = known?.revision ?? floor;
     if (was !== null) rows.push(rowOf(was, revision, -1, moment));
     // A number of its own also when nothing takes its place: an id is never used twice.
     if (was !== null) revision += 1;
     if (wanted !== null) rows.push(rowOf(wanted, revision, 1, moment));
     next.set(key, { revision, edge: wanted });
   }
-  return { rows, set: next };
+  return { rows, ...forgetTakenBack(next, floor, takenBackMax) };
+};
+
+/**
+ * A run whose edges change without end must not remember every one that ever was. Forgotten ones begin, if they come
+ * again, above all revisions they had: an id is still never used twice.
+ */
+const forgetTakenBack = (set: ReadonlyMap<string, SetEdge>, floor: number, takenBackMax: number): EdgesSet => {
+  const takenBack = [...set.values()].filter(({ edge }) => edge === null);
+  if (takenBack.length <= takenBackMax) return { set, floor };
+  return {
+    set: new Map([...set].filter(([, { edge }]) => edge !== null)),
+    floor: takenBack.reduce((highest, { revision }) => Math.max(highest, revision), floor),
+  };
 };
 
 const isSame = (a: DesiredEdge | null, b: DesiredEdge | null): boolean =>

@@ -92,3 +92,11 @@ export const preferCopy = (a: Evidence, b: Evidence): Evidence => {
   if (textA.length !== textB.length) return textA.length > textB.length ? a : b;
   return textA <= textB ? a : b;
 };
+
+/** About how many characters a step takes in a state's text. */
+export const charsOf = ({ step_id, trace_id, span_id, parent_span_id, said }: Evidence): number =>
+  step_id.length +
+  trace_id.length +
+  span_id.length +
+  parent_span_id.length +
+  (said === null ? 0 : JSON.stringify(said).length);

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { AgentStep } from '../../schemas/agent-step.ts';
 import type { LineageEdge } from '../../schemas/lineage-edge.ts';
 import { callOf, stepOf } from '../ledger/step-fixture.ts';
+import { charsOf } from './evidence.ts';
 import { netEdges, runBatches } from './run-fixture.ts';
 import { parseState, serialiseState } from './state.ts';
 
@@ -98,8 +99,10 @@ describe('whatever the order, the repetitions and the batches', () => {
 
   test('no id is used twice, no edge is in force twice, and every reversal takes back one edge in every dimension', () => {
     fc.assert(
-      fc.property(arrivals, ({ order, cuts }) => {
-        const { rows } = runBatches(split(order, cuts));
+      fc.property(arrivals, fc.constantFrom(0, 1, 2_000), ({ order, cuts }, takenBackMax) => {
+        const { rows, state } = runBatches(split(order, cuts), { takenBackMax });
+        const forgotten = [...state.set.values()].filter(({ edge }) => edge === null);
+        expect(forgotten.length).toBeLessThanOrEqual(takenBackMax);
         const byId = new Map(rows.map((row) => [row.edge_id, row]));
         expect(byId.size).toBe(rows.length);
         for (const [key, list] of Map.groupBy(rows, ends)) {
@@ -132,11 +135,15 @@ describe('whatever the order, the repetitions and the batches', () => {
   });
 
   test('beyond the limits every edge is still told, by itself or by what stands for more', () => {
-    const limits = { stepsMax: 3, tellingReserve: 2, edgesMax: 4 };
+    const limits = fc.constantFrom(
+      { stepsMax: 3, tellingReserve: 2, edgesMax: 4 },
+      { stepCharsMax: 900, edgeCharsMax: 1_500 },
+    );
     fc.assert(
-      fc.property(arrivals, ({ steps, order, cuts }) => {
-        const bounded = runBatches(split(order, cuts), limits);
-        expect(bounded.state.steps.size).toBeLessThanOrEqual(5);
+      fc.property(arrivals, limits, ({ steps, order, cuts }, few) => {
+        const bounded = runBatches(split(order, cuts), few);
+        if (few.stepsMax !== undefined) expect(bounded.state.steps.size).toBeLessThanOrEqual(5);
+        expect(bounded.state.chars).toBe([...bounded.state.steps.values()].reduce((sum, one) => sum + charsOf(one), 0));
         const net = netEdges(bounded.rows);
         const flagged = net.filter((edge) => edge.flags.includes('summarised') || edge.flags.includes('more'));
         if (bounded.state.spilled.size > 0) expect(flagged.length).toBeGreaterThan(0);

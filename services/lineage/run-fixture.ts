@@ -1,6 +1,7 @@
 import type { AgentStep } from '../../schemas/agent-step.ts';
 import type { LineageEdge } from '../../schemas/lineage-edge.ts';
-import { LINEAGE_LIMITS, type LineageLimits, stepRun } from './run-step.ts';
+import { LINEAGE_LIMITS, type LineageLimits } from './limits.ts';
+import { stepRun } from './run-step.ts';
 import { emptyState, type LineageState, parseState, serialiseState } from './state.ts';
 
 /** A driver for the tests of lineage. */
@@ -13,9 +14,10 @@ export interface Ran {
 /** Runs batches through the fold, with a round trip of the state through its text between any two of them. */
 export const runBatches = (
   batches: readonly (readonly AgentStep[])[],
-  limits: LineageLimits = LINEAGE_LIMITS,
+  over: Partial<LineageLimits> = {},
   key = 'acme|run-1',
 ): Ran => {
+  const limits = { ...LINEAGE_LIMITS, ...over };
   let state = emptyState(key);
   const rows: LineageEdge[] = [];
   for (const [at, batch] of batches.entries()) {

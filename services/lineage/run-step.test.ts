@@ -247,4 +247,28 @@ describe('what comes late, never, or wrong', () => {
     );
     expect(edges.map((edge) => edge.to_id).sort()).toEqual(['"]', 'a', 'a:b', 'x\ufffd', 'ü/日本'].sort());
   });
+
+  test('a hostile run, every name as long and as new as it can be, latest first, leaves a state of bounded size', () => {
+    const long = (what: string, at: number): string => `${what}${at} `.repeat(300).slice(0, 512);
+    const hostile = (at: number): AgentStep =>
+      handOff(`s${String(at).padStart(5, '0')}`, '', {
+        start_unix_micros: 1_795_000_000_000_000 - at,
+        agent_name: long('agent', at),
+        agent_id: long('id', at),
+        tool_name: long('tool', at),
+        user_id: long('user', at),
+        tool_arguments: JSON.stringify({ agent: long('to', at), from_agent: long('from', at) }),
+        facts: { 'data.namespace': long('ns', at), 'data.name': long('name', at), 'data.operation': 'read_write' },
+      });
+    const limits = { stepCharsMax: 200_000, edgeCharsMax: 100_000, takenBackMax: 20 };
+    const sizes = [2, 6, 12].map((batches) => {
+      const steps = Array.from({ length: batches }, (_, batch) =>
+        Array.from({ length: 100 }, (_one, at) => hostile(batch * 100 + at)),
+      );
+      return serialiseState(runBatches(steps, limits).state).length;
+    });
+    // What is held, what is set, what is spilled and what is remembered of edges taken back.
+    for (const size of sizes) expect(size).toBeLessThan(200_000 + 2 * 150_000 + 100_000);
+    expect(sizes[2]).toBeLessThan((sizes[1] ?? 0) * 1.1);
+  });
 });

@@ -1,6 +1,6 @@
 import { assert } from '../runtime/errors.ts';
 import type { DesiredEdge, Edges } from './desired.ts';
-import type { Evidence } from './evidence.ts';
+import { charsOf, type Evidence } from './evidence.ts';
 
 /** An edge as the table has it. */
 export interface SetEdge {
@@ -15,8 +15,12 @@ export interface LineageState {
   /** `tenant|run_id`. */
   readonly key: string;
   readonly steps: ReadonlyMap<string, Evidence>;
-  /** What has been written, by edge key. */
+  /** Sum of `charsOf` over the steps. */
+  readonly chars: number;
+  /** What has been written, by edge key. Of edges taken back only some are remembered. */
   readonly set: ReadonlyMap<string, SetEdge>;
+  /** No edge that is not in `set` was ever written with this revision or a later one. */
+  readonly floor: number;
   /** Edges told by steps that are not held. */
   readonly spilled: Edges;
 }
@@ -25,7 +29,9 @@ export interface LineageState {
 export const emptyState = (key: string): LineageState => ({
   key,
   steps: new Map(),
+  chars: 0,
   set: new Map(),
+  floor: 0,
   spilled: new Map(),
 });
 
@@ -52,6 +58,9 @@ interface StoredState {
   readonly v: number;
   readonly k: string;
   readonly t: readonly string[];
+  /** Chars and floor; states written before these were counted have neither. */
+  readonly c?: number;
+  readonly f?: number;
   readonly e: readonly StoredStep[];
   readonly s: readonly (readonly [key: string, revision: number, edge: DesiredEdge | null])[];
   readonly x: readonly (readonly [key: string, edge: DesiredEdge])[];
@@ -69,6 +78,8 @@ export const serialiseState = (state: LineageState): string => {
   const stored: Omit<StoredState, 't'> = {
     v: VERSION,
     k: state.key,
+    c: state.chars,
+    f: state.floor,
     e: byKey(state.steps).map(([, step]) => encodeStep(step, ref)),
     s: byKey(state.set).map(([key, { revision, edge }]) => [key, revision, edge]),
     x: byKey(state.spilled).map(([key, edge]) => [key, edge]),
@@ -110,7 +121,9 @@ export const parseState = (text: string): LineageState => {
   return {
     key: stored.k,
     steps: new Map(steps.map((step) => [step.step_id, step])),
+    chars: stored.c ?? steps.reduce((sum, step) => sum + charsOf(step), 0),
     set: new Map(stored.s.map(([key, revision, edge]) => [key, { revision, edge }])),
+    floor: stored.f ?? 0,
     spilled: new Map(stored.x),
   };
 };
