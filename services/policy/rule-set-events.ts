@@ -6,7 +6,7 @@ import type { OutgoingRecord } from '../runtime/ports.ts';
 import { problemText, type RuleProblem } from './problem.ts';
 import { clip } from './template.ts';
 
-/** Where a rule set stands, and when the newest of its files was changed. */
+/** Where a rule set stands, and when it was changed. */
 export interface RuleSetMoment {
   readonly dir: string;
   readonly atMs: number;
@@ -18,8 +18,8 @@ const TITLE_CHARS_MAX = 300;
 const PROBLEMS_TOLD_MAX = 50;
 
 /**
- * A refused set is an incident of its own. The event id is made of what was refused and when it was written, so several
- * processes and restarts tell one event, and the same mistake made again later is told again.
+ * A refused set is an incident of its own. The event id is made of what was refused and when it was written, so restarts
+ * tell one event, and the same mistake made again later is told again.
  */
 export const refusedEvent = (
   { dir, atMs, changedAtMs }: RuleSetMoment,
@@ -51,6 +51,8 @@ export const clearedEvent = ({ dir, atMs, changedAtMs }: RuleSetMoment, hash: st
     event_id: hash128(['ruleset cleared', dir, hash, String(changedAtMs)]),
     kind: 'cleared',
     title: `Rule set ${hash.slice(0, 8)} is in force`,
+    // What a sink tells of the end: the incident itself keeps the title it was opened with.
+    comment: `Rule set ${hash.slice(0, 8)} is in force`,
     detail: JSON.stringify({ dir, in_force: hash }),
   });
 
@@ -64,7 +66,9 @@ const frame = (dir: string, atMs: number) => ({
 });
 
 const recordOf = (
-  said: Pick<IncidentEvent, 'event_id' | 'kind' | 'title' | 'detail'> & ReturnType<typeof frame>,
+  said: Pick<IncidentEvent, 'event_id' | 'kind' | 'title' | 'detail'> &
+    Partial<Pick<IncidentEvent, 'comment'>> &
+    ReturnType<typeof frame>,
 ): OutgoingRecord => ({
   topic: TOPICS.incidents,
   key: said.incident_id,

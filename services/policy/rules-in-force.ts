@@ -27,8 +27,10 @@ export interface RulesInForce {
   readonly drain: () => Promise<void>;
 }
 
-/** A change is decided within a second: a look every so often, and one more to see that whoever writes has finished. */
-const LOOK_MS = 250;
+/** A change is decided within half a second: a look every so often, and one more to see that whoever writes has finished. */
+const LOOK_MS = 150;
+/** The store did not take what was loaded. */
+const RETRY_MS = 2_000;
 /** Files that never come to rest are loaded as they are. */
 const RESTLESS_LOOKS_MAX = 3;
 /** Older sets at hand for batches that began under them; what falls out is read from the store again. */
@@ -76,7 +78,7 @@ class Rules implements RulesInForce {
     // Whoever judged before this process decides: a broken folder must not end what is in force.
     if (last.hash !== null) await this.#takeBack(last.hash, signal);
     this.#decided = await this.#deps.files.stamp();
-    await this.#load(last.isRefused, signal);
+    await this.#load(last.isRefused, 0, signal);
     this.#running = this.#watch(signal);
   }
 
@@ -136,12 +138,16 @@ class Rules implements RulesInForce {
     this.#deps.metrics.gauge('policy_rules', set.rules.length + set.detectors.length);
   }
 
-  /** `wasRefused`: what was loaded before, perhaps by a process before this one, was refused. */
-  async #load(wasRefused: boolean, signal: AbortSignal): Promise<void> {
+  /**
+   * `wasRefused`: what was loaded before, perhaps by a process before this one, was refused. `seenAtMs`: when the change was
+   * seen, 0 at a start; not every change is in the times of the files (a folder that is gone, rights that were taken).
+   */
+  async #load(wasRefused: boolean, seenAtMs: number, signal: AbortSignal): Promise<void> {
     const { clock, files, logger, metrics } = this.#deps;
     const folder = await files.read();
     const outcome = admitRuleSet(folder.files);
-    const moment: RuleSetMoment = { dir: files.dir, atMs: clock.nowMs(), changedAtMs: Math.floor(folder.changedAtMs) };
+    const changedAtMs = Math.max(Math.floor(folder.changedAtMs), seenAtMs);
+    const moment: RuleSetMoment = { dir: files.dir, atMs: clock.nowMs(), changedAtMs };
     if (outcome.kind === 'loaded') {
       const { set } = outcome;
       // Written before it judges: a batch whose intent names this hash can be judged by it again.
@@ -162,9 +168,13 @@ class Rules implements RulesInForce {
         { dir: files.dir, problems: problems.map(problemText), in_force: inForce },
         'rule set refused; what was in force stays',
       );
+      metrics.gauge('policy_ruleset_refused', 1);
+      // Told before it is kept: a store that is away must not hide that the rules are broken.
+      await this.#flush(signal);
       await this.#kept.keepRefused(folder.files, problems, moment.atMs, signal);
+      return;
     }
-    metrics.gauge('policy_ruleset_refused', this.#problems.length === 0 ? 0 : 1);
+    metrics.gauge('policy_ruleset_refused', 0);
     await this.#flush(signal);
   }
 
@@ -187,6 +197,7 @@ class Rules implements RulesInForce {
 
   async #watch(signal: AbortSignal): Promise<void> {
     let seen = this.#decided;
+    let seenAtMs = 0;
     let restless = 0;
     while (!signal.aborted) {
       try {
@@ -194,16 +205,18 @@ class Rules implements RulesInForce {
         const stamp = await this.#deps.files.stamp();
         const isAtRest = stamp === seen || restless >= RESTLESS_LOOKS_MAX;
         restless = isAtRest ? 0 : restless + 1;
+        if (stamp !== seen) seenAtMs = this.#deps.clock.nowMs();
         seen = stamp;
         if (stamp === this.#decided) await this.#flush(signal);
         else if (isAtRest) {
-          await this.#load(this.#problems.length > 0, signal);
+          await this.#load(this.#problems.length > 0, seenAtMs, signal);
           this.#decided = stamp;
         }
       } catch (error) {
         if (signal.aborted) return;
         // The store does not take the set now: nothing changed, the next look tries again.
         this.#deps.logger.warn({ err: error }, 'rule set could not be loaded yet');
+        await this.#deps.clock.sleep(RETRY_MS, signal).catch(() => {});
       }
     }
   }
