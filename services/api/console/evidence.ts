@@ -1,6 +1,8 @@
 import { stepIdOfSpan } from '../../../schemas/identity.ts';
+import type { ReadableViolation } from '../evidence-access.ts';
+import type { Withheld } from '../evidence-content.ts';
 import type { ViolationDetailRow } from '../queries/violations.ts';
-import { shortId } from './format.ts';
+import { plural, shortId } from './format.ts';
 import { type Fragment, type Html, html } from './html.ts';
 import { linkTo, runLink, type View } from './view.ts';
 
@@ -13,8 +15,8 @@ const WORD_CHARS_MAX = 40;
 /** Deeper than this is shown as JSON. */
 const DEPTH_MAX = 4;
 
-/** The evidence of a violation: the path with its steps linked, then what was judged. */
-export const evidenceBody = (view: View, violation: ViolationDetailRow): Html => {
+/** The evidence of a violation as its reader may see it: the path with its steps linked, then what was judged. */
+export const evidenceBody = (view: View, violation: ReadableViolation): Html => {
   const evidence = parsed(violation.evidence);
   if (evidence === null) {
     return html`<p class="quiet">The evidence is not in the form of this version; it is shown as it is stored.</p><pre class="raw">${violation.evidence}</pre>`;
@@ -22,7 +24,7 @@ export const evidenceBody = (view: View, violation: ViolationDetailRow): Html =>
   const { path, ...rest } = evidence;
   const steps = Array.isArray(path) ? path.filter(isObject) : [];
   const judged = Object.entries(rest).sort(([a], [b]) => rankOf(a) - rankOf(b));
-  return html`${steps.length > 0 && pathList(view, violation, steps)}
+  return html`${violation.evidence_withheld > 0 && html`<p class="quiet">What agents said or were told needs the grant <code>content</code>: ${plural(violation.evidence_withheld, 'text')} withheld.</p>`}${steps.length > 0 && pathList(view, violation, steps)}
 ${judged.length > 0 && entries(judged, 0)}
 ${steps.length === 0 && judged.length === 0 && html`<p class="quiet">No more than the step itself.</p>`}`;
 };
@@ -80,14 +82,18 @@ export const stepLink = (
 const entries = (list: readonly (readonly [string, unknown])[], depth: number): Html =>
   html`<dl class="judged">${list.slice(0, ENTRIES_MAX).map(([key, value]) => html`<div${isNested(value) && html` class="nested"`}><dt>${key}</dt><dd>${shown(value, depth + 1)}</dd></div>`)}</dl>${list.length > ENTRIES_MAX && html`<p class="quiet">${list.length - ENTRIES_MAX} more in the API.</p>`}`;
 
+const isWithheld = (value: unknown): value is Withheld =>
+  isObject(value) && value['withheld'] === 'content' && typeof value['chars'] === 'number';
+
 const isNested = (value: unknown): boolean =>
-  isObject(value) || (Array.isArray(value) && value.some((item) => typeof item === 'object'));
+  (isObject(value) && !isWithheld(value)) || (Array.isArray(value) && value.some((item) => typeof item === 'object'));
 
 const shown = (value: unknown, depth: number): Fragment => {
   if (value === null || value === undefined) return html`<span class="quiet">not told</span>`;
   if (typeof value === 'string')
     return value === '' ? html`<span class="quiet">empty</span>` : html`<span class="text">${value}</span>`;
   if (typeof value !== 'object') return String(value);
+  if (isWithheld(value)) return html`<span class="withheld">withheld, ${plural(value.chars, 'character')}</span>`;
   if (depth >= DEPTH_MAX) return html`<code>${JSON.stringify(value)}</code>`;
   if (!Array.isArray(value)) return entries(Object.entries(value), depth);
   if (value.length === 0) return html`<span class="quiet">none</span>`;

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { RULE_MODES, SEVERITIES } from '../../../schemas/policy-violation.ts';
+import { assert } from '../../runtime/errors.ts';
 import { actorOf } from '../actor.ts';
+import { type ReadableViolation, readEvidence } from '../evidence-access.ts';
 import { type IncidentRow, placeOf, violationIncidentsQuery } from '../queries/incidents.ts';
 import { type RuleFileRow, ruleFilesQuery } from '../queries/policies.ts';
 import {
@@ -8,7 +10,6 @@ import {
   type Review,
   type ReviewRow,
   reviewsQuery,
-  type ViolationDetailRow,
   type ViolationRow,
   violationCursor,
   violationsQuery,
@@ -36,7 +37,7 @@ import {
 
 /** A violation as JSON: the row without what only cursors need. */
 const violationJson = ({ ts_micros: _micros, ...violation }: ViolationRow) => violation;
-const detailJson = ({ ts_micros: _micros, evidence, ...violation }: ViolationDetailRow) => ({
+const detailJson = ({ ts_micros: _micros, evidence, ...violation }: ReadableViolation) => ({
   ...violation,
   evidence: objectOf(evidence),
 });
@@ -88,13 +89,17 @@ const oneTenant = z.strictObject({ tenant: tenantInput });
 const getViolation = defineRoute({
   method: 'GET',
   path: '/violations/:violation_id',
-  summary: 'One violation: its evidence, the rule as it was written then, what people said, its incidents.',
+  summary:
+    'One violation: its evidence, the rule as it was written then, what people said, its incidents. What agents said or were told stands in the evidence only with the grant content, and reading it is logged.',
   needs: 'read',
   params: idParams,
   query: oneTenant,
   body: noBody,
   answer: violationShape.extend({
-    evidence: z.record(z.string(), z.unknown()).describe('The path and the inputs judged, redacted.'),
+    evidence: z
+      .record(z.string(), z.unknown())
+      .describe('The path and the inputs judged, redacted. A text not to be read is {withheld: "content", chars}.'),
+    evidence_withheld: z.int().describe('Texts of the evidence that need the grant content; 0: it is whole.'),
     rule_files: z
       .array(z.object({ file: z.string(), text: z.string(), state: z.string(), loaded_at: z.string() }))
       .describe('Files of the rule set that judged, as far as they name the rule.'),
@@ -103,6 +108,8 @@ const getViolation = defineRoute({
   }),
   run: async ({ caller, params, query }, context) => {
     const violation = await findViolation(context, tenantScope(caller, query.tenant), params.violation_id);
+    const [readable] = await readEvidence(context, caller, [violation]);
+    assert(readable !== undefined, 'one violation in, one out');
     const id = { tenant: violation.tenant_id, violationId: violation.violation_id };
     // A rule in mode monitor opens no incident; one of the same place is another version's.
     const isMonitor = violation.mode === 'monitor';
@@ -112,7 +119,7 @@ const getViolation = defineRoute({
       isMonitor ? [] : read<IncidentRow>(context, violationIncidentsQuery(placeOf(violation, violation.rule_id))),
     ]);
     return {
-      ...detailJson(violation),
+      ...detailJson(readable),
       rule_files: [...files],
       reviews: [...reviews],
       incidents: incidents.map(incidentJson),
@@ -165,7 +172,7 @@ const postReview = (review: Review, body: ActionBody): Route =>
         findViolation(context, violation.tenant_id, violation.violation_id),
         read<ReviewRow>(context, reviewsQuery({ tenant: violation.tenant_id, violationId: violation.violation_id })),
       ]);
-      const { evidence: _evidence, ...shown } = detailJson(after);
+      const { evidence: _evidence, ts_micros: _micros, ...shown } = after;
       return { ...shown, reviews: [...reviews], effect: REVIEW_EFFECTS[review] };
     },
   });

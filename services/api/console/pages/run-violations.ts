@@ -1,3 +1,4 @@
+import { type ReadableViolation, readEvidence } from '../../evidence-access.ts';
 import type { StepRow } from '../../queries/steps.ts';
 import type { ViolationDetailRow } from '../../queries/violations.ts';
 import { evidenceBody, stepLink } from '../evidence.ts';
@@ -23,8 +24,13 @@ export const violationsBySteps = (
 };
 
 /** The violations of one step, with their evidence, for the panel beside the waterfall. */
-export const violationsOfStep = (view: View, step: StepKey, violations: readonly ViolationDetailRow[]): Html | null => {
-  const own = violationsBySteps([step], violations).get(step.step_id) ?? [];
+export const violationsOfStep = async (
+  view: View,
+  step: StepKey,
+  violations: readonly ViolationDetailRow[],
+): Promise<Html | null> => {
+  const stored = violationsBySteps([step], violations).get(step.step_id) ?? [];
+  const own = await readEvidence(view.context, view.caller, stored);
   return own.length === 0 ? null : html`<div>${own.map((violation) => card(view, violation, false))}</div>`;
 };
 
@@ -36,12 +42,14 @@ export const violationsLink = ({ view, violations }: RunView): Html | null => {
 };
 
 /** The violations of a run in order of time, each with its evidence and its step. */
-export const violationsBody = ({ view, violations }: RunView): Html =>
-  violations.length === 0
+export const violationsBody = async ({ view, violations }: RunView): Promise<Html> => {
+  const shown = await readEvidence(view.context, view.caller, violations);
+  return shown.length === 0
     ? html`<p class="quiet pad">No rule was broken in this run. <a href="${linkTo('/policies', kept(view))}">What judges, and where it cannot</a>.</p>`
-    : html`<section class="wide">${violations.map((violation) => card(view, violation, true))}</section>`;
+    : html`<section class="wide">${shown.map((violation) => card(view, violation, true))}</section>`;
+};
 
-const card = (view: View, violation: ViolationDetailRow, hasStep: boolean): Html => {
+const card = (view: View, violation: ReadableViolation, hasStep: boolean): Html => {
   const step = hasStep ? stepLink(view, violation, violation.step_id, violation.span_id) : null;
   return html`<article class="violation"><h3>${severityBadge(violation.severity)} <a href="${violationLink(view, violation)}">${violation.title === '' ? violation.rule_id : violation.title}</a></h3>
 <p class="quiet small">${violation.rule_id} · ${violation.mode} · ${when(violation.ts, view.nowMs)} · ${reviewWords(view, violation)}${step !== null && html` · <a href="${step}">its step</a>`}</p>

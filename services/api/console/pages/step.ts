@@ -26,7 +26,7 @@ export const stepDetail = async (view: View, tenant: string, runId: string, step
   return html`<header><h2>${step.name === '' ? step.step_kind : step.name}</h2><a class="close" href="${linkTo(`/runs/${encodeURIComponent(runId)}`, { ...view.params, step: undefined })}" data-close aria-label="Close">✕</a></header>
 <p>${status(step.status)} <span class="quiet">· ${step.step_kind} · told by ${step.vantage} as ${step.signal} · ${step.family}</span></p>
 ${(step.error_message !== null || step.error_type !== null) && html`<pre class="failure">${[step.error_type, step.error_message].filter((text) => text !== null).join(': ')}</pre>`}
-${violationsOfStep(view, step, violations)}${facts(view, step)}
+${await violationsOfStep(view, step, violations)}${facts(view, step)}
 ${booked.length > 0 && html`<h3>Booking</h3>${booked.map((entry) => bookingCard(entry))}`}
 ${await contentPart(view, tenant, runId, stepId)}
 ${mapTable('Attributes', step.attributes)}${mapTable('Resource', step.resource)}${mapTable('Labels', step.labels)}

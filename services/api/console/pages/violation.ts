@@ -1,3 +1,4 @@
+import { readEvidence } from '../../evidence-access.ts';
 import { type IncidentRow, placeOf, violationIncidentsQuery } from '../../queries/incidents.ts';
 import { type RuleFileRow, ruleFilesQuery } from '../../queries/policies.ts';
 import { type ReviewRow, reviewsQuery, type ViolationDetailRow } from '../../queries/violations.ts';
@@ -18,6 +19,7 @@ import { reviewWords } from './violations.ts';
 export const violationPage = async (view: View, violationId: string): Promise<string> => {
   const { context } = view;
   const violation = await findViolation(context, view.tenant, violationId);
+  const [readable] = await readEvidence(context, view.caller, [violation]);
   const id = { tenant: violation.tenant_id, violationId };
   const [files, reviews, incidents, tenants] = await Promise.all([
     read<RuleFileRow>(context, ruleFilesQuery({ rulesetHash: violation.ruleset_hash, ruleId: violation.rule_id })),
@@ -32,7 +34,7 @@ export const violationPage = async (view: View, violationId: string): Promise<st
     tenants,
     scripts: ['/assets/act.js'],
     body: html`${head(view, violation)}${reviewForm(view, violation)}
-<section class="wide"><header><h2>Evidence</h2><span class="note">${EVIDENCE_WORDS[violation.evidence_level] ?? violation.evidence_level}; redacted</span></header><div class="pad evidence">${evidenceBody(view, violation)}</div></section>
+<section class="wide"><header><h2>Evidence</h2><span class="note">${EVIDENCE_WORDS[violation.evidence_level] ?? violation.evidence_level}; redacted</span></header><div class="pad evidence">${readable !== undefined && evidenceBody(view, readable)}</div></section>
 ${incidents.length > 0 && html`<section class="wide"><header><h2>Incident</h2></header>${incidentsTable(view, incidents)}</section>`}
 ${reviewsSection(view, reviews)}${ruleSection(view, violation, files)}`,
   });
