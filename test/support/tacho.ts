@@ -6,7 +6,6 @@ import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
 const root = resolve(import.meta.dirname, '..', '..');
-const main = join(root, 'services', 'main.ts');
 
 /** A port nobody listens on right now. */
 export const freePort = async (): Promise<number> =>
@@ -65,15 +64,16 @@ export interface Tacho {
   readonly kill: (signal: NodeJS.Signals) => void;
 }
 
-/** Starts the CLI as a real process at a site. */
+/** Starts the CLI as a real process at a site; `home`: another folder with the program than this checkout. */
 export const startTacho = (
   site: Site,
   args: readonly string[],
   extra: Readonly<Record<string, string>> = {},
+  home: string = root,
 ): Tacho => {
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('TACHO_')));
-  const child = spawn(process.execPath, [main, ...args], {
-    cwd: root,
+  const child = spawn(process.execPath, [join(home, 'services', 'main.ts'), ...args], {
+    cwd: home,
     env: { ...inherited, ...site.env, ...extra },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
