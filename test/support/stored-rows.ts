@@ -109,7 +109,10 @@ export type StoredRows = Readonly<Record<string, readonly string[]>>;
 
 const MIXED_RUNS = 'SELECT run_id FROM spans GROUP BY run_id HAVING uniqExact(signal) > 1';
 
-const queryOf = ({ table, leftOut, leftOutOfMixedRuns, summed = [], counts, isVersioned }: Canonical): string => {
+const queryOf = (
+  { table, leftOut, leftOutOfMixedRuns, summed = [], counts, isVersioned }: Canonical,
+  tenants: readonly string[] | null,
+): string => {
   const masked = Object.keys(leftOutOfMixedRuns ?? {});
   const masks = masked.map((column) => `, if(of.run_id IN (${MIXED_RUNS}), NULL, of.${column}) AS some_${column}`);
   const sums = summed.map((column) => {
@@ -118,14 +121,15 @@ const queryOf = ({ table, leftOut, leftOutOfMixedRuns, summed = [], counts, isVe
   });
   return `SELECT of.* EXCEPT (${[...Object.keys(leftOut), ...masked, ...summed].join(', ')})${masks.join('')}${sums.join('')}
     FROM ${table} AS of ${isVersioned ? 'FINAL' : ''}
+    ${tenants === null ? '' : `WHERE of.tenant_id IN (${tenants.map((tenant) => `'${tenant}'`).join(', ')})`}
     ${counts === undefined ? '' : `GROUP BY ALL HAVING net_${counts} != 0`}`;
 };
 
-/** Everything a site says of its traffic, table by table, without what is only of the place. */
-export const storedRows = async (site: Site): Promise<StoredRows> => {
+/** Everything a site says of its traffic (or of that of some tenants), table by table, without what is only of the place. */
+export const storedRows = async (site: Site, tenants: readonly string[] | null = null): Promise<StoredRows> => {
   const rows: Record<string, readonly string[]> = {};
   for (const canonical of CANONICAL) {
-    const found = await sql<object>(site, queryOf(canonical));
+    const found = await sql<object>(site, queryOf(canonical, tenants));
     rows[canonical.table] = found.map((row) => JSON.stringify(row)).sort();
   }
   return rows;
