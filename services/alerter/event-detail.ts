@@ -1,12 +1,16 @@
 import { z } from 'zod';
 import type { IncidentEvent } from '../../schemas/incident-event.ts';
+import type { LogRecord } from '../runtime/ports.ts';
+
+/** Longest address of the console a notification has; with the names of forty sinks it still fits an event's detail. */
+export const BASE_URL_MAX = 1_000;
 
 /** Where a notification goes, as a `routed` event says it. */
 const ROUTED = z.object({
   for_event_id: z.string().max(64),
   /** Sinks are named in the config: forty at most there. */
   sinks: z.array(z.string().max(40)).max(40),
-  base_url: z.string().max(500),
+  base_url: z.string().max(BASE_URL_MAX),
 });
 export type RoutedDetail = z.output<typeof ROUTED>;
 
@@ -54,6 +58,13 @@ export const boundEvent = (event: IncidentEvent): IncidentEvent => ({
   sink: clipNullable(event.sink, NAME_MAX),
   detail: boundDetail(event.detail),
 });
+
+/**
+ * Nothing happened later than it was logged. Who says so may have a clock that is ahead; an incident resolved tomorrow
+ * would take every observation until then for an old one.
+ */
+export const datedBy = ({ timestampMs }: Pick<LogRecord, 'timestampMs'>, event: IncidentEvent): IncidentEvent =>
+  timestampMs > 0 && event.at_ms > timestampMs ? { ...event, at_ms: timestampMs } : event;
 
 const clip = (text: string, max: number): string =>
   (text.length > max ? `${text.slice(0, max - 1)}…` : text).toWellFormed();

@@ -2,27 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { encodeIncidentEvent, type IncidentEvent } from '../../schemas/incident-event.ts';
 import { SEVERITIES } from '../../schemas/policy-violation.ts';
-import type { Row } from '../runtime/ports.ts';
-import { incidentFold, stepIncident } from './fold.ts';
-import { deliveryIdOf, emptyMemory, type IncidentMemory, NOTICES_MAX, SEEN_MAX } from './incident.ts';
-import { contextOf, eventOf, TOLD_KINDS } from './incident-fixture.ts';
+import { incidentFold } from './fold.ts';
+import { deliveryIdOf, type IncidentMemory, NOTICES_MAX, SEEN_MAX } from './incident.ts';
+import { eventOf, foldBatches, TOLD_KINDS, transitionsIn } from './incident-fixture.ts';
 import { type RoutingSettings, routeNotice, sinkEvent } from './routing.ts';
-
-/** Steps one batch after the other; gives the memory and every row by table. */
-const fold = (batches: readonly (readonly IncidentEvent[])[], from: IncidentMemory = emptyMemory('incident-1')) => {
-  let memory = from;
-  const rows: Record<string, Row[]> = {};
-  for (const [at, events] of batches.entries()) {
-    const stepped = stepIncident(memory, events, contextOf(at + 1));
-    memory = incidentFold.parse(incidentFold.serialise(stepped.state));
-    expect(incidentFold.serialise(memory)).toBe(incidentFold.serialise(stepped.state));
-    for (const { table, rows: some } of stepped.tables) rows[table] = [...(rows[table] ?? []), ...some];
-  }
-  return { memory, rows };
-};
-
-const transitions = (rows: Record<string, Row[]>): unknown[] =>
-  (rows['incident_events'] ?? []).map((row) => row['transition']);
 
 const T = 1_795_000_000_000;
 const settings: RoutingSettings = {
@@ -34,87 +17,8 @@ const settings: RoutingSettings = {
   baseUrl: 'http://console.example',
 };
 
-describe('an incident', () => {
-  test('opens, escalates, is acknowledged, resolved and opened again, each once', () => {
-    const { memory, rows } = fold([
-      [eventOf({ event_id: 'a' }), eventOf({ event_id: 'b', at_ms: T + 1 })],
-      [eventOf({ event_id: 'c', at_ms: T + 2, severity: 'high', title: 'worse' })],
-      [eventOf({ event_id: 'd', at_ms: T + 3, kind: 'acknowledged', actor: 'ana' })],
-      [eventOf({ event_id: 'e', at_ms: T + 4, kind: 'resolved', actor: 'ana' })],
-      [eventOf({ event_id: 'f', at_ms: T + 3 })],
-      [eventOf({ event_id: 'g', at_ms: T + 5, severity: 'low', title: 'again' })],
-    ]);
-    expect(transitions(rows)).toEqual(['opened', 'escalated', 'acknowledged', 'resolved', 'reopened']);
-    expect(memory.incident).toMatchObject({
-      state: 'open',
-      severity: 'low',
-      title: 'again',
-      observations: 5,
-      opened_at_ms: T,
-      last_observed_at_ms: T + 5,
-      acknowledged_by: null,
-      resolved_at_ms: null,
-    });
-    expect(rows['incidents']?.at(-1)).toMatchObject({ version: '6', pending: 5, state: 'open', run_id: 'run-1' });
-  });
-
-  test('what was observed before it was resolved does not open it again, whenever it comes', () => {
-    const { memory } = fold([
-      [eventOf({ event_id: 'a', at_ms: T + 100 })],
-      // The clock of whoever resolved it is behind the log's.
-      [eventOf({ event_id: 'b', kind: 'resolved', at_ms: T + 50, actor: 'ana' })],
-      [eventOf({ event_id: 'c', at_ms: T + 100 }), eventOf({ event_id: 'd', at_ms: T + 60 })],
-    ]);
-    expect(memory.incident).toMatchObject({ state: 'resolved', observations: 3, resolved_at_ms: T + 100 });
-  });
-
-  test('an action that changes nothing is recorded, and told to nobody', () => {
-    const { memory, rows } = fold([
-      [eventOf({ event_id: 'a' }), eventOf({ event_id: 'b', kind: 'resolved', actor: 'ana', at_ms: T + 1 })],
-      [
-        eventOf({ event_id: 'c', kind: 'acknowledged', actor: 'bob', at_ms: T + 2 }),
-        eventOf({ event_id: 'd', kind: 'resolved', actor: 'bob', at_ms: T + 2 }),
-        eventOf({ event_id: 'e', kind: 'silenced', actor: 'bob', at_ms: T + 2, silenced_until_ms: T + 9 }),
-        eventOf({ event_id: 'f', kind: 'commented', actor: 'bob', at_ms: T + 2, comment: 'too late' }),
-      ],
-    ]);
-    expect(transitions(rows)).toEqual(['opened', 'resolved', null, null, null, 'commented']);
-    expect(rows['incident_events']?.map((row) => row['notification'])).toEqual([
-      'wanted',
-      'wanted',
-      null,
-      null,
-      null,
-      null,
-    ]);
-    expect(memory.incident).toMatchObject({ state: 'resolved', resolved_by: 'ana', silenced_until_ms: null });
-  });
-
-  test('while it is silenced nothing is told, and that is recorded; afterwards it is', () => {
-    const { memory, rows } = fold([
-      [eventOf({ event_id: 'a' })],
-      [eventOf({ event_id: 'b', kind: 'silenced', actor: 'ana', at_ms: T + 1, silenced_until_ms: T + 100 })],
-      [eventOf({ event_id: 'c', severity: 'high', at_ms: T + 99 })],
-      [eventOf({ event_id: 'd', severity: 'critical', at_ms: T + 100 })],
-    ]);
-    expect(rows['incident_events']?.map((row) => row['notification'])).toEqual([
-      'wanted',
-      null,
-      'suppressed',
-      'wanted',
-    ]);
-    expect(memory.notices.map((notice) => notice.event_id)).toEqual(['a', 'd']);
-  });
-
-  test('an old one whose state has expired can still be resolved', () => {
-    const { memory, rows } = fold([[eventOf({ kind: 'resolved', actor: 'ana' })]]);
-    expect(transitions(rows)).toEqual(['resolved']);
-    expect(memory.incident).toMatchObject({ state: 'resolved', observations: 0, resolved_by: 'ana' });
-  });
-});
-
 describe('its notices', () => {
-  const opened = () => fold([[eventOf({ event_id: 'a', severity: 'high' })]]).memory;
+  const opened = () => foldBatches([[eventOf({ event_id: 'a', severity: 'high' })]]).memory;
   const noticeIn = (memory: IncidentMemory) => {
     const [notice] = memory.notices;
     if (notice === undefined) throw new Error('a notice is expected');
@@ -126,7 +30,7 @@ describe('its notices', () => {
     const routed = routeNotice(notice, settings, T + 10);
     const elsewhere = { ...routeNotice(notice, { ...settings, sinks: [] }, T + 11), event_id: 'another-word' };
     const detail = (over: object) => ({ for_event_id: notice.event_id, attempts: 1, ...over });
-    const { memory, rows } = fold(
+    const { memory, rows } = foldBatches(
       [
         [routed, elsewhere],
         [
@@ -189,7 +93,7 @@ describe('its notices', () => {
     const flapping = Array.from({ length: NOTICES_MAX + 4 }, (_, at) =>
       eventOf({ event_id: `flap-${at}`, at_ms: T + at, kind: at % 2 === 0 ? 'observed' : 'cleared' }),
     );
-    const { memory, rows } = fold([flapping]);
+    const { memory, rows } = foldBatches([flapping]);
     expect(memory.notices.length).toBe(NOTICES_MAX);
     const told = rows['incident_events']?.map((row) => row['notification']);
     expect(told?.filter((one) => one === 'overflow').length).toBe(4);
@@ -198,10 +102,10 @@ describe('its notices', () => {
 
   test('event ids are remembered up to a bound', () => {
     const many = Array.from({ length: SEEN_MAX + 500 }, (_, at) => eventOf({ event_id: `e-${at}` }));
-    const { memory } = fold([many]);
+    const { memory } = foldBatches([many]);
     expect(memory.seen.length).toBe(SEEN_MAX);
     expect(memory.incident?.observations).toBe(SEEN_MAX + 500);
-    expect(fold([many.slice(-SEEN_MAX)], memory).memory).toEqual(memory);
+    expect(foldBatches([many.slice(-SEEN_MAX)], memory).memory).toEqual(memory);
   });
 });
 
@@ -251,7 +155,7 @@ describe('whatever comes', () => {
     fc.assert(
       fc.property(batchesArbitrary, fc.infiniteStream(fc.nat({ max: 3 })), (batches, cuts) => {
         const log = batches.flat().map(throughLog);
-        const once = fold([log]);
+        const once = foldBatches([log]);
         const again: IncidentEvent[][] = [];
         let past: IncidentEvent[] = [];
         for (const event of log) {
@@ -259,10 +163,10 @@ describe('whatever comes', () => {
           again.push([event, ...repeats]);
           past = [...past, event];
         }
-        const doubled = fold(again);
+        const doubled = foldBatches(again);
         // The first delivery of an id decides; later ones of the same id are the redelivery.
         expect({ ...doubled.memory }).toEqual({ ...once.memory });
-        expect(transitions(doubled.rows)).toEqual(transitions(once.rows));
+        expect(transitionsIn(doubled.rows)).toEqual(transitionsIn(once.rows));
       }),
       { numRuns: 300 },
     );
@@ -277,7 +181,7 @@ describe('whatever comes', () => {
     };
     fc.assert(
       fc.property(batchesArbitrary, (batches) => {
-        const { memory, rows } = fold(batches.map((batch) => batch.map(throughLog)));
+        const { memory, rows } = foldBatches(batches.map((batch) => batch.map(throughLog)));
         let state = 'none';
         const ids = new Set<unknown>();
         for (const row of rows['incident_events'] ?? []) {

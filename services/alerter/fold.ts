@@ -1,7 +1,7 @@
 import { decodeIncidentEvent, type IncidentEvent } from '../../schemas/incident-event.ts';
 import type { Row } from '../runtime/ports.ts';
 import type { Fold, FoldContext, Stepped } from '../runtime/stream/fold-task.ts';
-import { boundEvent } from './event-detail.ts';
+import { boundEvent, datedBy } from './event-detail.ts';
 import {
   emptyMemory,
   type Incident,
@@ -13,7 +13,7 @@ import {
   serialiseMemory,
 } from './incident.ts';
 import { deliveryRow, eventRow, incidentRow } from './incident-rows.ts';
-import { noticeOf, notificationOf, settleNotices } from './notices.ts';
+import { noticeOf, notificationOf, settleNotices, stillUnheard } from './notices.ts';
 import { applyEvent } from './transition.ts';
 
 /** Consumer group, manifest and states go by this name. */
@@ -27,7 +27,7 @@ export const incidentFold: Fold<IncidentEvent, IncidentMemory> = {
   service: ALERTER,
   decode: (record) => {
     const decoded = decodeIncidentEvent(record.value);
-    return decoded.kind === 'ok' ? { kind: 'ok', value: boundEvent(decoded.value) } : decoded;
+    return decoded.kind === 'ok' ? { kind: 'ok', value: datedBy(record, boundEvent(decoded.value)) } : decoded;
   },
   keyOf: (event) => event.incident_id,
   empty: emptyMemory,
@@ -54,8 +54,9 @@ export const stepIncident = (
     seen.add(mark);
     isTouched = true;
     const effect = applyEvent(incident, event);
-    incident = effect.incident;
-    const notification = incident === null ? null : notificationOf(effect.transition, incident, event, notices.length);
+    const notification =
+      effect.incident === null ? null : notificationOf(effect.transition, effect.incident, event, notices.length);
+    incident = stillUnheard(effect.incident, effect.transition, notification);
     if (notification === 'wanted' && incident !== null && effect.transition !== null)
       notices = [...notices, noticeOf(event, effect.transition, incident)];
     const settled = settleNotices(notices, event);

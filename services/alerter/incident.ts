@@ -41,6 +41,8 @@ export interface Incident {
   readonly run_id: string | null;
   /** JSON object of the observation that opened, escalated or reopened it last. */
   readonly detail: string;
+  /** It opened or got worse while it was silenced, and nobody has looked since. */
+  readonly unheard: boolean;
 }
 
 /** A notification on its way to one sink. */

@@ -20,6 +20,17 @@ export const notificationOf = (
   return waiting < NOTICES_MAX ? 'wanted' : 'overflow';
 };
 
+/** The incident, with whether its opening or rising has been told: a silence swallows it, the next word makes up for it. */
+export const stillUnheard = (
+  incident: Incident | null,
+  transition: Transition | null,
+  notification: Notification | null,
+): Incident | null => {
+  if (incident === null || transition === null || !RISING.has(transition) || notification === null) return incident;
+  return { ...incident, unheard: notification === 'suppressed' };
+};
+const RISING: ReadonlySet<Transition> = new Set(['opened', 'escalated', 'reopened']);
+
 /** A notice of a transition, not yet routed. */
 export const noticeOf = (event: IncidentEvent, transition: Transition, incident: Incident): Notice => ({
   event_id: event.event_id,

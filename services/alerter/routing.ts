@@ -1,7 +1,7 @@
 import { hash128 } from '../../schemas/identity.ts';
 import type { IncidentEvent, IncidentEventKind } from '../../schemas/incident-event.ts';
 import { SEVERITIES } from '../../schemas/policy-violation.ts';
-import type { RoutedDetail } from './event-detail.ts';
+import { BASE_URL_MAX, type RoutedDetail } from './event-detail.ts';
 import type { Notice } from './incident.ts';
 import type { SinkTarget } from './sinks/sink.ts';
 
@@ -27,7 +27,7 @@ export const routeNotice = (notice: Notice, settings: RoutingSettings, nowMs: nu
   const detail: RoutedDetail & { readonly reason: string | null } = {
     for_event_id: notice.event_id,
     sinks,
-    base_url: settings.baseUrl,
+    base_url: settings.baseUrl.slice(0, BASE_URL_MAX),
     reason: reason ?? (sinks.length === 0 ? 'no sink takes it' : null),
   };
   return sinkEvent(notice, 'routed', nowMs, { id: ['routed'], sink: null, detail });

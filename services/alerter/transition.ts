@@ -53,6 +53,7 @@ const begin = (event: IncidentEvent, observations: number): Incident => ({
   workflow: event.workflow,
   run_id: event.run_id,
   detail: event.detail,
+  unheard: false,
 });
 
 /** The condition was seen again. */
@@ -63,18 +64,22 @@ const observe = (incident: Incident, event: IncidentEvent): Effect => {
     last_observed_at_ms: Math.max(incident.last_observed_at_ms, event.at_ms),
   };
   if (incident.state === 'resolved') {
-    // A late report of what was there before it was resolved does not open it again.
-    if (event.at_ms <= (incident.resolved_at_ms ?? 0))
+    // A late report of what was there before it was resolved does not open it again. A higher level does, whatever its
+    // time: it is told once, and whoever resolved the incident cannot have meant it.
+    if (event.at_ms <= (incident.resolved_at_ms ?? 0) && !isHigher(incident, event))
       return { incident: counted, transition: null, isRecorded: false };
     return changed(reopen(counted, event), 'reopened');
   }
-  const isWorse =
-    rank(event.severity) > rank(incident.severity) ||
-    (event.level !== null && event.level > (incident.level ?? Number.NEGATIVE_INFINITY));
-  return isWorse
+  const isWorse = rank(event.severity) > rank(incident.severity) || isHigher(incident, event);
+  // What rose while it was silenced was told to nobody, and rises no more: it is told when it is seen after the silence.
+  const isOverdue = incident.unheard && event.at_ms >= (incident.silenced_until_ms ?? 0);
+  return isWorse || isOverdue
     ? changed(tellAnew(counted, event, worst(incident.severity, event.severity)), 'escalated')
     : { incident: counted, transition: null, isRecorded: false };
 };
+
+const isHigher = (incident: Incident, event: IncidentEvent): boolean =>
+  event.level !== null && event.level > (incident.level ?? Number.NEGATIVE_INFINITY);
 
 const reopen = (incident: Incident, event: IncidentEvent): Incident => ({
   ...tellAnew(incident, event, event.severity),
@@ -103,7 +108,13 @@ const decide = (incident: Incident, event: IncidentEvent): Effect => {
     case 'acknowledged':
       if (incident.state === 'acknowledged') return unchanged(incident);
       return changed(
-        { ...incident, state: 'acknowledged', acknowledged_at_ms: event.at_ms, acknowledged_by: event.actor },
+        {
+          ...incident,
+          state: 'acknowledged',
+          acknowledged_at_ms: event.at_ms,
+          acknowledged_by: event.actor,
+          unheard: false,
+        },
         'acknowledged',
       );
     case 'silenced':
@@ -116,6 +127,7 @@ const decide = (incident: Incident, event: IncidentEvent): Effect => {
           // Clocks differ: what was observed before the resolve arrived is resolved by it.
           resolved_at_ms: Math.max(event.at_ms, incident.last_observed_at_ms),
           resolved_by: event.kind === 'cleared' ? null : event.actor,
+          unheard: false,
         },
         'resolved',
       );

@@ -24,7 +24,7 @@ export const observationOf = (violation: PolicyViolation): IncidentEvent | null 
   const { tenant_id, rule_id, agent_name, workflow, service } = violation;
   return {
     event_id: hash128(['observed', 'violation', violation.violation_id]),
-    incident_id: incidentIdOf(tenant_id, 'violation', [rule_id, agent_name ?? workflow ?? service]),
+    incident_id: incidentIdOf(tenant_id, 'violation', [rule_id, ...whoOf(violation)]),
     tenant_id,
     at_ms: violation.detected_at_ms,
     kind: 'observed',
@@ -51,6 +51,10 @@ export const observationOf = (violation: PolicyViolation): IncidentEvent | null 
     }),
   };
 };
+
+/** An agent and a workflow of one name are two. */
+const whoOf = ({ agent_name, workflow, service }: PolicyViolation): readonly string[] =>
+  agent_name !== null ? ['agent', agent_name] : workflow !== null ? ['workflow', workflow] : ['service', service];
 
 /** Violations in, observations out; keeps nothing, so a replay says the same. */
 export const createViolationProcessor = (): BatchProcessor => ({
