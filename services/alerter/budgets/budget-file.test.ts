@@ -40,6 +40,20 @@ describe('a budgets file', () => {
     });
   });
 
+  test('takes an amount as it is written, digit by digit, and refuses one with more places than money has', () => {
+    const limitOf = (text: string) => {
+      const read = readBudgets(
+        'b.yaml',
+        `budgets:\n  - {id: a, period: day, limit_usd: ${text}, unknown_call_ceiling_usd: 0}\n`,
+      );
+      return read.kind === 'ok' ? read.budgets[0]?.limit : null;
+    };
+    expect(limitOf('100000000.123456789012')).toBe(100_000_000_123_456_789_012n);
+    expect(limitOf('12345678901234567890')).toBe(12_345_678_901_234_567_890_000_000_000_000n);
+    expect(limitOf('0.1234567890125')).toBeNull();
+    expect(limitOf('1e3')).toBe(1_000_000_000_000_000n);
+  });
+
   test.each(['', '# nothing yet\n', 'budgets:\n', 'budgets: []\n'])(
     'without budgets says there are none: %j',
     (yaml) => {

@@ -1,4 +1,4 @@
-import { type Document, LineCounter, parseDocument } from 'yaml';
+import { type Document, isScalar, LineCounter, parseDocument, visit } from 'yaml';
 import { z } from 'zod';
 import { isTenant } from '../../../schemas/tenant.ts';
 import type { ConfigProblem } from '../../runtime/errors.ts';
@@ -28,7 +28,8 @@ const text = (max: number) =>
     .min(1)
     .max(max);
 
-const LEVEL_ERROR = 'shares of the limit above 0 and up to 10, ascending, such as [0.5, 0.8, 1.0]';
+const LEVEL_ERROR =
+  'shares of the limit above 0 and up to 10, six decimal places at most, ascending, such as [0.5, 0.8, 1.0]';
 const level = z
   .number({ error: LEVEL_ERROR })
   .refine((share) => share > 0 && share <= 10 && parseExact(String(share), LEVEL_DECIMALS) !== null, LEVEL_ERROR);
@@ -82,6 +83,7 @@ export const readBudgets = (file: string, yaml: string): BudgetsRead => {
     }));
     return { kind: 'wrong', problems };
   }
+  keepAmountsAsWritten(document);
   const root = parsedValue(document);
   if (root === null)
     return { kind: 'wrong', problems: [{ key: file, value: 'too many aliases', allowed: 'a list of budgets' }] };
@@ -104,6 +106,17 @@ export const readBudgets = (file: string, yaml: string): BudgetsRead => {
   );
   return twice.length > 0 ? { kind: 'wrong', problems: twice } : { kind: 'ok', budgets };
 };
+
+/** Amounts stay text: as a YAML number `100000000.123456789012` would be rounded before anybody could say so. */
+const keepAmountsAsWritten = (document: Document): void => {
+  visit(document, {
+    Pair: (_, { key, value }) => {
+      if (!isScalar(key) || !isScalar(value) || !AMOUNTS.has(String(key.value))) return;
+      if (typeof value.value === 'number' && /^\d+(\.\d+)?$/.test(value.source ?? '')) value.value = value.source;
+    },
+  });
+};
+const AMOUNTS: ReadonlySet<string> = new Set(['limit_usd', 'unknown_call_ceiling_usd']);
 
 /** null when aliases would make a small text into a huge value. */
 const parsedValue = (document: Document): unknown => {

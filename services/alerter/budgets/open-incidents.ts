@@ -2,9 +2,10 @@ import { z } from 'zod';
 import type { Severity } from '../../../schemas/policy-violation.ts';
 import type { Metrics } from '../../runtime/metrics.ts';
 import type { Store } from '../../runtime/ports.ts';
+import { utcMillis } from '../../runtime/stream/time.ts';
 
-/** An incident of a budget that is not resolved. */
-export interface OpenBudgetIncident {
+/** An incident of a budget that is not resolved, or that ended by itself. */
+export interface BudgetIncident {
   readonly incident_id: string;
   readonly tenant_id: string;
   readonly subject: string;
@@ -13,24 +14,36 @@ export interface OpenBudgetIncident {
   readonly observations: string;
   readonly level: number | null;
   readonly detail: string;
+  readonly last_observed_at_ms: string;
+  /** null: open or acknowledged. */
+  readonly ended_at_ms: string | null;
 }
 
 /** Incidents of budgets looked at together; the others come when these are cleared. */
 const READ_MAX = 5_000;
 
-/** Throws TransportError. */
-export const readOpenBudgetIncidents = (store: Store, signal: AbortSignal): Promise<readonly OpenBudgetIncident[]> =>
-  store.query<OpenBudgetIncident>(
-    `SELECT incident_id, tenant_id, subject, severity, title, toString(observations) AS observations, level, detail
-     FROM incidents FINAL WHERE source = 'budget' AND state != 'resolved' ORDER BY opened_at, incident_id LIMIT ${READ_MAX}`,
-    {},
+/** Those that are open, and those whose period goes on although nobody but the watch ended them. Throws TransportError. */
+export const readBudgetIncidents = (
+  store: Store,
+  nowMs: number,
+  signal: AbortSignal,
+): Promise<readonly BudgetIncident[]> =>
+  store.query<BudgetIncident>(
+    `SELECT incident_id, tenant_id, subject, severity, title, toString(observations) AS observations, level, detail,
+       toString(toUnixTimestamp64Milli(last_observed_at)) AS last_observed_at_ms,
+       if(state = 'resolved', toString(toUnixTimestamp64Milli(assumeNotNull(resolved_at))), NULL) AS ended_at_ms
+     FROM incidents FINAL
+     WHERE source = 'budget' AND (state != 'resolved' OR (resolved_by IS NULL
+       AND parseDateTime64BestEffortOrNull(JSONExtractString(detail, 'period_end'), 3, 'UTC') > {now:DateTime64(3, 'UTC')}))
+     ORDER BY state = 'resolved', opened_at, incident_id LIMIT ${READ_MAX}`,
+    { now: utcMillis(nowMs) },
     signal,
   );
 
 const DETAIL = z.object({ period_end: z.string() });
 
 /** When the period of a budget's incident ends, ms since 1970; null when its detail does not say. */
-export const periodEndOf = (incident: OpenBudgetIncident): number | null => {
+export const periodEndOf = (incident: BudgetIncident): number | null => {
   try {
     const endMs = Date.parse(DETAIL.parse(JSON.parse(incident.detail)).period_end);
     return Number.isFinite(endMs) ? endMs : null;

@@ -10,7 +10,14 @@ export interface Entry {
 
 /** What happens: a call is booked (its time may lie back or ahead), corrected, taken back; time goes on and somebody looks. */
 export type Happening =
-  | { readonly kind: 'call'; readonly minutes: number; readonly cost: number | null }
+  | {
+      readonly kind: 'call';
+      readonly minutes: number;
+      /** Minutes the time is put back to a multiple of, and ms added then: at midnight itself, and just before it. */
+      readonly snap: number;
+      readonly addMs: number;
+      readonly cost: number | null;
+    }
   | { readonly kind: 'correct'; readonly which: number; readonly cost: number | null }
   | { readonly kind: 'reverse'; readonly which: number }
   | { readonly kind: 'look'; readonly minutes: number };
@@ -51,6 +58,8 @@ export const spendingArbitrary: fc.Arbitrary<Spending> = fc
           arbitrary: fc.record({
             kind: fc.constant('call' as const),
             minutes: fc.integer({ min: -2_900, max: 600 }),
+            snap: fc.constantFrom(1, 15, 60, 60),
+            addMs: fc.constantFrom(0, 0, -1),
             cost,
           }),
         },
@@ -94,7 +103,7 @@ export const createBooks = () => {
       if (happening.kind === 'look') return [];
       if (happening.kind === 'call') {
         const entry: Entry = {
-          tsMs: nowMs + happening.minutes * 60_000,
+          tsMs: snapped(nowMs + happening.minutes * 60_000, happening.snap * 60_000) + happening.addMs,
           calls: 1,
           cost: happening.cost === null ? null : BigInt(happening.cost),
         };
@@ -114,6 +123,8 @@ export const createBooks = () => {
     },
   };
 };
+
+const snapped = (ms: number, stepMs: number): number => Math.floor(ms / stepMs) * stepMs;
 
 /** What a budget shows, recomputed from all entries by the names of dates alone: no periods, no running sums. */
 export interface Expected {

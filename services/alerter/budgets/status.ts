@@ -32,22 +32,37 @@ export interface Judged {
 export const tenantOf = (budget: Budget): string => budget.scope.tenant ?? DEFAULT_TENANT;
 
 /**
- * One incident a budget, period and limit. The limit is part of it, because another limit is another question: after
- * it was raised the same share of it must be told again.
+ * One incident a budget, period, limit and scope: each of them asks another question, and the answer to it must be
+ * told although the same thresholds fired for the one before.
  */
 export const budgetIncidentId = (budget: Budget, period: Period): string =>
-  incidentIdOf(tenantOf(budget), 'budget', [budget.id, String(period.startMs), usdText(budget.limit)]);
+  incidentIdOf(tenantOf(budget), 'budget', [
+    budget.id,
+    String(period.startMs),
+    String(period.endMs),
+    usdText(budget.limit),
+    JSON.stringify(SCOPE_PARTS.map((part) => budget.scope[part] ?? null)),
+  ]);
+const SCOPE_PARTS = ['tenant', 'agent', 'workflow', 'service'] as const;
 
 /**
  * Judges a period by its sums. Thresholds reached together are one observation at the highest of them: nobody wants
  * three pages at once. Its id follows from budget, period, limit and threshold, so that whoever says it again, now or
- * after a restart, says nothing new. Pure; `nowMs` only dates the event.
+ * after a restart, says nothing new. `again`: the incident had ended by itself although it holds; what names that end.
+ * Then all that is reached is told once more. Pure; `nowMs` only dates the event.
  */
-export const judge = (budget: Budget, period: Period, spend: Spend, fired: Fired, nowMs: number): Judged => {
+export const judge = (
+  budget: Budget,
+  period: Period,
+  spend: Spend,
+  fired: Fired,
+  nowMs: number,
+  again: string | null = null,
+): Judged => {
   const unknownCeiling = BigInt(Math.max(0, spend.unknownCalls)) * budget.unknownCallCeiling;
   const counted = spend.spent + unknownCeiling;
   const current = budget.thresholds.filter((level) => isReached(counted, budget.limit, level));
-  const fresh = current.filter((level) => !fired.includes(level));
+  const fresh = again === null ? current.filter((level) => !fired.includes(level)) : current;
   const status: BudgetStatus = {
     budget,
     period,
@@ -58,7 +73,7 @@ export const judge = (budget: Budget, period: Period, spend: Spend, fired: Fired
     incidentId: budgetIncidentId(budget, period),
   };
   const highest = fresh.at(-1);
-  return { status, event: highest === undefined ? null : observationOf(status, highest, fresh, nowMs) };
+  return { status, event: highest === undefined ? null : observationOf(status, highest, fresh, nowMs, again) };
 };
 
 const observationOf = (
@@ -66,12 +81,13 @@ const observationOf = (
   level: number,
   thresholds: readonly number[],
   nowMs: number,
+  again: string | null,
 ): IncidentEvent => {
   const { budget, period, spend, unknownCeiling } = status;
   const counted = spend.spent + unknownCeiling;
   return {
     ...blankEvent(status.incidentId, budget),
-    event_id: hash128(['observed', status.incidentId, String(level)]),
+    event_id: hash128(['observed', status.incidentId, String(level), ...(again === null ? [] : [again])]),
     at_ms: nowMs,
     kind: 'observed',
     severity: severityOf(level),

@@ -5,7 +5,7 @@ import type { Clock, EventLog, Logger, Random, Store } from '../../runtime/ports
 import { utcMillis } from '../../runtime/stream/time.ts';
 import { recordOf } from '../violation-events.ts';
 import type { Budget, Period } from './budget.ts';
-import { gaugeOpenIncidents, type OpenBudgetIncident, periodEndOf, readOpenBudgetIncidents } from './open-incidents.ts';
+import { type BudgetIncident, gaugeOpenIncidents, periodEndOf, readBudgetIncidents } from './open-incidents.ts';
 import { createDateReader, type DateReader, periodAt, periodBefore } from './period.ts';
 import { readSpend } from './spend-query.ts';
 import { budgetIncidentId, clearedEvent, type Judged, judge } from './status.ts';
@@ -30,6 +30,8 @@ export interface BudgetWatch {
 
 /** What a look is given and leaves behind; all of it can be lost, the tables have it too. */
 export interface WatchMemory {
+  /** When this watch began, ms since 1970: what others have said since then may come from a newer config. */
+  readonly startedMs: number;
   readonly readers: ReadonlyMap<string, DateReader>;
   /** Text of each status as it was written last, by its key. */
   readonly written: Map<string, string>;
@@ -44,6 +46,8 @@ export interface WatchMemory {
 const LOOK_MS = 2_000;
 /** A look that takes long is followed by a pause nine times as long: budgets cost the store a tenth at most. */
 const PAUSE_FACTOR = 9;
+/** A machine that slept through a look, or whose clock was set, must not pause for nine times that. */
+const PAUSE_MAX_MS = 300_000;
 const BACKOFF_MAX_MS = 60_000;
 const TOLD_MAX = 10_000;
 
@@ -53,7 +57,7 @@ export const createBudgetWatch = (budgets: readonly Budget[], deps: WatchDeps): 
   let running: Promise<void> = Promise.resolve();
   return {
     start: () => {
-      running = run(budgets, deps, createWatchMemory(budgets), stop.signal);
+      running = run(budgets, deps, createWatchMemory(budgets, deps.clock.nowMs()), stop.signal);
     },
     drain: async () => {
       stop.abort();
@@ -62,15 +66,15 @@ export const createBudgetWatch = (budgets: readonly Budget[], deps: WatchDeps): 
   };
 };
 
-/** An empty memory. */
-export const createWatchMemory = (budgets: readonly Budget[]): WatchMemory => {
+/** An empty memory of a watch that begins now. */
+export const createWatchMemory = (budgets: readonly Budget[], startedMs: number): WatchMemory => {
   const readers = new Map<string, DateReader>();
   for (const { timezone } of budgets) {
     const reader = readers.get(timezone) ?? createDateReader(timezone);
     if (reader === null) throw new InvariantError(`a budget in the unknown zone ${timezone}`);
     readers.set(timezone, reader);
   }
-  return { readers, written: new Map(), told: new Set(), gauges: new Set(), periods: new Map() };
+  return { startedMs, readers, written: new Map(), told: new Set(), gauges: new Set(), periods: new Map() };
 };
 
 const run = async (
@@ -84,7 +88,7 @@ const run = async (
     const startedMs = deps.clock.nowMs();
     try {
       await lookAtBudgets(budgets, deps, memory, signal);
-      pauseMs = Math.max(LOOK_MS, PAUSE_FACTOR * (deps.clock.nowMs() - startedMs));
+      pauseMs = Math.min(PAUSE_MAX_MS, Math.max(LOOK_MS, PAUSE_FACTOR * (deps.clock.nowMs() - startedMs)));
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof TransportError)) {
@@ -112,14 +116,15 @@ export const lookAtBudgets = async (
   signal: AbortSignal,
 ): Promise<void> => {
   const nowMs = deps.clock.nowMs();
-  const open = await readOpenBudgetIncidents(deps.store, signal);
+  const incidents = await readBudgetIncidents(deps.store, nowMs, signal);
   const watched = budgets.map((budget): Watched => ({ budget, periods: periodsOf(budget, memory, nowMs) }));
   const oldestMs = Math.min(nowMs, ...watched.flatMap(({ periods }) => periods.map((period) => period.startMs)));
   const stored = await readStatuses(deps.store, budgets, oldestMs, signal);
   const judged: JudgedPeriod[] = [];
-  for (const one of watched) judged.push(...(await judgeBudget(deps, one, stored, open, nowMs, signal)));
+  for (const one of watched)
+    judged.push(...(await judgeBudget(deps, memory, one, { stored, incidents, nowMs, signal })));
   const observed = judged.flatMap(({ event }) => (event === null ? [] : [event]));
-  await tell(deps, memory, [...observed, ...endedOf(watched, open, nowMs)], signal);
+  await tell(deps, memory, [...observed, ...endedOf(watched, incidents, memory.startedMs, nowMs)], signal);
   await write(deps, memory, judged, nowMs, signal);
   await gaugeOpenIncidents(deps.store, deps.metrics, memory.gauges, signal);
   deps.metrics.gauge('alerter_budgets_computed_timestamp_seconds', nowMs / 1000);
@@ -128,15 +133,23 @@ export const lookAtBudgets = async (
 interface JudgedPeriod extends Judged {
   readonly key: string;
   readonly version: bigint;
+  /** Incident of the stored row; null: there is none. Another one was written by a watch with another config. */
+  readonly before: string | null;
+}
+
+/** What the tables said when the look began. */
+interface Known {
+  readonly stored: ReadonlyMap<string, StoredStatus>;
+  readonly incidents: readonly BudgetIncident[];
+  readonly nowMs: number;
+  readonly signal: AbortSignal;
 }
 
 const judgeBudget = async (
   deps: WatchDeps,
+  memory: WatchMemory,
   { budget, periods }: Watched,
-  stored: ReadonlyMap<string, StoredStatus>,
-  open: readonly OpenBudgetIncident[],
-  nowMs: number,
-  signal: AbortSignal,
+  { stored, incidents, nowMs, signal }: Known,
 ): Promise<readonly JudgedPeriod[]> => {
   const spends = await readSpend(deps.store, budget, periods, signal);
   return periods.map((period, at) => {
@@ -144,11 +157,18 @@ const judgeBudget = async (
     if (spend === undefined) throw new InvariantError('a period without its spend');
     const key = statusKey(budget, period);
     const before = stored.get(key);
-    const judged = judge(budget, period, spend, firedOf(budget, period, before, open), nowMs);
+    const incident = incidents.find(({ incident_id }) => incident_id === budgetIncidentId(budget, period));
+    const again = at === 0 ? endBefore(incident, memory.startedMs) : null;
+    const judged = judge(budget, period, spend, firedOf(budget, period, before, incident), nowMs, again);
     if (at === 0) gaugeUsed(deps.metrics, budget, spend.spent + judged.status.unknownCeiling);
     // Also under a clock that was put back, the newer row must win.
     const after = (before?.version ?? 0n) + 1n;
-    return { ...judged, key, version: after > BigInt(nowMs) ? after : BigInt(nowMs) };
+    return {
+      ...judged,
+      key,
+      version: after > BigInt(nowMs) ? after : BigInt(nowMs),
+      before: before?.incidentId ?? null,
+    };
   });
 };
 
@@ -176,30 +196,40 @@ const firedOf = (
   budget: Budget,
   period: Period,
   stored: StoredStatus | undefined,
-  open: readonly OpenBudgetIncident[],
+  incident: BudgetIncident | undefined,
 ): readonly number[] => {
-  const incidentId = budgetIncidentId(budget, period);
-  const level = open.find((incident) => incident.incident_id === incidentId)?.level ?? 0;
-  const byRow = stored?.incidentId === incidentId ? stored.reached : [];
+  const level = incident?.level ?? 0;
+  const byRow = stored?.incidentId === budgetIncidentId(budget, period) ? stored.reached : [];
   return budget.thresholds.filter((threshold) => threshold <= level || byRow.includes(threshold));
 };
+
+/**
+ * What names the end of an incident that a watch with another config had ended before this one began: its limit was
+ * changed, and is now what it was. null: it is open, or its end stands. Ends of later days than this watch are the
+ * word of a newer config.
+ */
+const endBefore = (incident: BudgetIncident | undefined, startedMs: number): string | null =>
+  incident?.ended_at_ms != null && Number(incident.ended_at_ms) <= startedMs ? incident.observations : null;
 
 /** Incidents whose period is over, or whose budget is asked another question now. */
 const endedOf = (
   watched: readonly Watched[],
-  open: readonly OpenBudgetIncident[],
+  incidents: readonly BudgetIncident[],
+  startedMs: number,
   nowMs: number,
 ): readonly IncidentEvent[] => {
   const current = new Set(
     watched.flatMap(({ budget, periods }) => periods.slice(0, 1).map((period) => budgetIncidentId(budget, period))),
   );
   const known = new Set(watched.map(({ budget }) => budget.id));
-  return open.flatMap((incident) => {
-    if (current.has(incident.incident_id)) return [];
+  return incidents.flatMap((incident) => {
+    if (current.has(incident.incident_id) || incident.ended_at_ms !== null) return [];
     const endMs = periodEndOf(incident);
     if (endMs === null || endMs <= nowMs) return [clearedEvent(incident, 'the period is over', nowMs)];
-    // A budget this process does not know may be one that a newer config has: only its end ends it.
-    return known.has(incident.subject) ? [clearedEvent(incident, 'the budget was changed', nowMs)] : [];
+    // A budget this process does not know, and a limit that somebody has observed since it began, may be those of a
+    // newer config: only their period's end ends them. Else an old process would call off what its successor says.
+    const isOlder = Number(incident.last_observed_at_ms) < startedMs;
+    return known.has(incident.subject) && isOlder ? [clearedEvent(incident, 'the budget was changed', nowMs)] : [];
   });
 };
 
@@ -227,7 +257,9 @@ const write = async (
   nowMs: number,
   signal: AbortSignal,
 ): Promise<void> => {
-  const changed = judged.filter(({ key, status }) => memory.written.get(key) !== textOf(status));
+  const changed = judged.filter(
+    ({ key, status, before }) => memory.written.get(key) !== textOf(status) || before !== status.incidentId,
+  );
   const rows = changed.map(({ status, version }) => statusRow(status, version, utcMillis(nowMs)));
   await deps.store.insert('budget_status', rows, { token: `budget_status/${deps.random.uuid()}`, signal });
   memory.written.clear();
