@@ -118,6 +118,16 @@ describe('a delivery that fails', () => {
     expect(new Set(told.map((event) => event.event_id)).size).toBe(told.length);
   });
 
+  test('is tried within its longest pause although the clock was put back a day meanwhile', async () => {
+    const { now, posts, lanes, play } = createBench((_, nth) => (nth === 1 ? answered(429, '120') : answered(204)));
+    const due = dueOf('i', 'a');
+    await play([due], 1);
+    now.ms = T - 24 * HOUR_MS;
+    lanes.startDue([due]);
+    await lanes.ended();
+    expect(posts.length).toBe(2);
+  });
+
   test('is given up at once when the sink refuses this very message, or the config no longer names it', async () => {
     const { posts, told, play } = createBench(() => answered(410));
     await play([dueOf('i', 'a'), dueOf('j', 'elsewhere')], 5);

@@ -1,7 +1,16 @@
 import type { IncidentEvent } from '../../schemas/incident-event.ts';
 import { TransportError } from '../runtime/errors.ts';
 import type { DueDelivery } from './outbox.ts';
-import { backoffMs, GIVE_UP_MS, isTold, type Verdict, verdictOf } from './retry.ts';
+import {
+  BACKOFF_MAX_MS,
+  backoffMs,
+  GIVE_UP_MS,
+  isTold,
+  RETRY_AFTER_MAX_MS,
+  type Verdict,
+  verdictOf,
+  waitUntil,
+} from './retry.ts';
 import { type RoutingSettings, sinkEvent } from './routing.ts';
 import type { SenderDeps } from './sender-deps.ts';
 import { sinkOf } from './sinks/registry.ts';
@@ -77,7 +86,10 @@ export const createLanes = (input: LanesInput): Lanes => {
         const attempt = attemptOf(attempts, due);
         const lane = laneOf(lanes, due.delivery.sink);
         if (attempt.phase !== 'waiting' || lane.inFlight >= IN_FLIGHT_MAX) continue;
-        const waitMs = Math.max(attempt.dueMs, lane.pausedUntilMs) - nowMs;
+        const waitMs = Math.max(
+          waitUntil(attempt.dueMs, BACKOFF_MAX_MS, nowMs),
+          waitUntil(lane.pausedUntilMs, RETRY_AFTER_MAX_MS, nowMs),
+        );
         if (waitMs > 0) nextMs = Math.min(nextMs, waitMs);
         else start(due, attempt, lane);
       }

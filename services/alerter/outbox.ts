@@ -19,7 +19,7 @@ export interface Outbox {
   readonly size: () => number;
   /** Called before the table is read: what was settled until now cannot come back with that reading. */
   readonly beginReading: () => void;
-  /** Whether incidents were left out for want of room; they are in the table and can be read again. */
+  /** Whether incidents were left out since the last reading for want of room; they are in the table and can be read again. */
   readonly isFull: () => boolean;
 }
 
@@ -49,13 +49,16 @@ export const createOutbox = (): Outbox => {
         settled.set(id, version);
         return;
       }
-      isFull = held === undefined && incidents.size >= INCIDENTS_HELD_MAX;
-      if (!isFull) incidents.set(id, { version, notices });
+      if (held !== undefined || incidents.size < INCIDENTS_HELD_MAX) incidents.set(id, { version, notices });
+      else isFull = true;
     },
     unrouted: () => [...incidents.values()].flatMap(({ notices }) => notices.filter(({ routed }) => routed === null)),
     heads: () => [...incidents.values()].flatMap(({ notices }) => headsOf(notices)),
     size: () => [...incidents.values()].reduce((sum, { notices }) => sum + sizeOf(notices), 0),
-    beginReading: () => settled.clear(),
+    beginReading: () => {
+      settled.clear();
+      isFull = false;
+    },
     isFull: () => isFull,
   };
 };

@@ -2,18 +2,21 @@ import type { Row, Store } from '../runtime/ports.ts';
 import type { AssignedPartition } from '../runtime/stream/types.ts';
 import { ALERTER } from './fold.ts';
 
-/** Incidents read at once; the oldest first, so that nobody is told the end before the beginning. */
-const READ_MAX = 1_000;
+/** Incidents read at once: some megabytes at most. */
+export const PENDING_READ_MAX = 1_000;
 
-/** Rows of `incidents` with something to tell, of the incidents that are folded in this partition. Throws TransportError. */
-export const readPending = (store: Store, place: AssignedPartition): Promise<readonly Row[]> =>
+/**
+ * Rows of `incidents` with something to tell, of the incidents that are folded in this partition: the oldest first, so
+ * that one which waits is not kept waiting by the new; `skip` of them left out. Throws TransportError.
+ */
+export const readPending = (store: Store, place: AssignedPartition, skip: number): Promise<readonly Row[]> =>
   store.query<Row>(
     `SELECT incident_id, toString(version) AS version, notices FROM incidents FINAL
      WHERE pending > 0 AND incident_id IN (
        SELECT run_key FROM run_state WHERE service = {service:String} AND log_id = {log_id:String}
          AND topic = {topic:String} AND partition = {partition:UInt32})
-     ORDER BY logged_at, incident_id LIMIT ${READ_MAX}`,
-    placeOf(place),
+     ORDER BY logged_at, incident_id LIMIT ${PENDING_READ_MAX} OFFSET {skip:UInt32}`,
+    { ...placeOf(place), skip },
     place.signal,
   );
 

@@ -4,9 +4,9 @@ import type { PostAnswer } from '../runtime/ports.ts';
 export const GIVE_UP_MS = 24 * 3_600_000;
 const BACKOFF_FIRST_MS = 1_000;
 /** A sink that was away is tried again within five minutes of its return. */
-const BACKOFF_MAX_MS = 300_000;
+export const BACKOFF_MAX_MS = 300_000;
 /** A sink may ask for a pause, but not for silence. */
-const RETRY_AFTER_MAX_MS = 3_600_000;
+export const RETRY_AFTER_MAX_MS = 3_600_000;
 
 /** What an answer means for its delivery. */
 export type Verdict =
@@ -33,6 +33,13 @@ export const verdictOf = (answer: PostAnswer, nowMs: number): Verdict => {
 /** Pause before the next attempt after `attempts` failed ones, ms; `random` in [0, 1) spreads those that failed together. */
 export const backoffMs = (attempts: number, random: number): number =>
   Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** Math.min(attempts - 1, 20)) * (0.5 + random / 2);
+
+/**
+ * Ms until a moment that was set at most `mostMs` ahead. A moment further away than that was set by a clock that has
+ * been put back since: it is now.
+ */
+export const waitUntil = (momentMs: number, mostMs: number, nowMs: number): number =>
+  momentMs - nowMs > mostMs ? 0 : Math.max(0, momentMs - nowMs);
 
 /** `Retry-After` (RFC 9110, 10.2.3: seconds or an HTTP date) as ms from now, an hour at most; null when absent or odd. */
 export const readRetryAfter = (text: string | null, nowMs: number): number | null => {

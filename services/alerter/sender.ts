@@ -4,7 +4,7 @@ import type { Clock, Row } from '../runtime/ports.ts';
 import type { AssignedPartition } from '../runtime/stream/types.ts';
 import { createLanes } from './lanes.ts';
 import { createOutbox, type Outbox } from './outbox.ts';
-import { readFolded, readPending } from './pending-notices.ts';
+import { PENDING_READ_MAX, readFolded, readPending } from './pending-notices.ts';
 import { type RoutingSettings, routeNotice } from './routing.ts';
 import type { SenderDeps } from './sender-deps.ts';
 import { recordOf } from './violation-events.ts';
@@ -105,11 +105,21 @@ const rescan = async (
   state: { lastRescanMs: number },
 ): Promise<void> => {
   const nowMs = deps.clock.nowMs();
-  const isDue = nowMs - state.lastRescanMs >= RESCAN_MS || (outbox.isFull() && outbox.size() === 0);
+  const isDue = Math.abs(nowMs - state.lastRescanMs) >= RESCAN_MS || (outbox.isFull() && outbox.size() === 0);
   if (!isDue) return;
   outbox.beginReading();
-  for (const row of await readPending(deps.store, place)) outbox.take(row);
+  // All of it, as far as there is room: a thousand whose sink is away must not hide the others.
+  for (let skip = 0; !outbox.isFull(); skip += PENDING_READ_MAX) {
+    const rows = await readPending(deps.store, place, skip);
+    for (const row of rows) outbox.take(row);
+    if (rows.length < PENDING_READ_MAX) break;
+  }
   state.lastRescanMs = nowMs;
+  if (outbox.isFull())
+    deps.logger.warn(
+      { partition: place.partition, waiting: outbox.size() },
+      'more incidents wait to be told than are held; the others come when these are settled',
+    );
 };
 
 /** Notices whose `routed` is in the log already wait for it to come back; each is decided once. */

@@ -103,6 +103,14 @@ describe('a Slack message', () => {
     expect(message.text).not.toMatch(/[<>]/);
   });
 
+  test('a title cannot begin a line of its own or turn the writing around', () => {
+    const title = 'egress to evil\n*RESOLVED* by admin\r\u2028x\u202eesrever\u2066';
+    const { body } = requestOf('slack', notificationOf({ title }));
+    const block = (JSON.parse(body) as { readonly blocks: readonly { readonly text: { readonly text: string } }[] })
+      .blocks[0]?.text.text;
+    expect(block?.split('\n')[0]).toBe('*MEDIUM opened: egress to evil *RESOLVED* by admin xesrever*');
+  });
+
   test('stays within what Slack takes, with its links whole', () => {
     const { body } = requestOf('slack', notificationOf({ title: '<'.repeat(5_000), comment: '&'.repeat(5_000) }));
     const text =

@@ -56,6 +56,11 @@ const bounded = (lines: readonly string[]): string => {
   return `${above.length > room ? `${above.slice(0, room - 1)}…` : above}\n${last}`;
 };
 
-const escapeText = (text: string): string => text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
+const escapeText = (text: string): string =>
+  plainLine(text).replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
+
+/** What agents name themselves must not begin a line of its own here, nor turn the writing of ours around. */
+const plainLine = (text: string): string =>
+  text.replace(/[\p{Cc}\u2028\u2029]+/gu, ' ').replace(/[\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '');
 
 const linkTo = (url: string, label: string): string => `<${escapeText(url.replaceAll('|', '%7C'))}|${label}>`;
