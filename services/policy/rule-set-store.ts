@@ -75,7 +75,9 @@ export const createRuleSetStore = (store: Store): RuleSetStore => {
     hashOfBatch: async (batchId, signal) => {
       const [row] = await store.query<{ readonly hash: string }>(
         `SELECT ruleset_hash AS hash FROM policy_coverage WHERE batch_id = {batch:String} LIMIT 1
-         UNION ALL SELECT ruleset_hash AS hash FROM policy_violations WHERE batch_id = {batch:String} LIMIT 1`,
+         UNION ALL SELECT ruleset_hash AS hash FROM policy_violations WHERE batch_id = {batch:String} LIMIT 1
+         UNION ALL SELECT JSONExtractString(state, 'r') AS hash FROM run_state
+           WHERE service = 'policy' AND batch_id = {batch:String} LIMIT 1`,
         { batch: batchId },
         signal,
       );

@@ -50,7 +50,7 @@ export const judgeRun = (
     }
   }
   const { judged, marks, written } = held;
-  const next = { key: state.key, judged, marks, violations: written, detectors: detectors.kept() };
+  const next = { key: state.key, ruleset: set.hash, judged, marks, violations: written, detectors: detectors.kept() };
   return { state: next, violations, coverage, errors };
 };
 

@@ -12,6 +12,8 @@ export interface Mark {
 export interface PolicyState {
   /** `tenant|run_id`. */
   readonly key: string;
+  /** Hash of the rule set that judged it last; '' when none did. Names the set of a batch that has no other rows. */
+  readonly ruleset: string;
   /** Short ids of the steps that were judged. */
   readonly judged: ReadonlySet<string>;
   /** Highest position seen of each source partition: tells a redelivery of steps that are no longer held. */
@@ -25,6 +27,7 @@ export interface PolicyState {
 /** A run of which nothing is known yet. */
 export const emptyState = (key: string): PolicyState => ({
   key,
+  ruleset: '',
   judged: new Set(),
   marks: new Map(),
   violations: new Set(),
@@ -50,6 +53,7 @@ const VERSION = 1;
 interface StoredState {
   readonly v: number;
   readonly k: string;
+  readonly r?: string;
   readonly j: string;
   readonly m: readonly (readonly [source: string, offset: number, index: number])[];
   readonly w: string;
@@ -61,6 +65,7 @@ export const serialiseState = (state: PolicyState): string => {
   const stored: StoredState = {
     v: VERSION,
     k: state.key,
+    r: state.ruleset,
     j: [...state.judged].sort().join(''),
     m: byKey(state.marks).map(([source, { offset, index }]) => [source, offset, index]),
     w: [...state.violations].sort().join(''),
@@ -78,6 +83,7 @@ export const parseState = (text: string): PolicyState => {
   assert(stored.v === VERSION, `policy state of version ${stored.v}`);
   return {
     key: stored.k,
+    ruleset: stored.r ?? '',
     judged: new Set(cut(stored.j)),
     marks: new Map(stored.m.map(([source, offset, index]) => [source, { offset, index }])),
     violations: new Set(cut(stored.w)),
