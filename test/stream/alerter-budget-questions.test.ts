@@ -154,6 +154,18 @@ describe('what a budget asks', () => {
     expect(await spentOf('exact')).toEqual([90_071_992_547_409_931_234_568n, (3n * USD) / 10n]);
   });
 
+  test('is shown as the newest look has it, also when the clock was put back between two of them', async () => {
+    const tenant_id = 'clock';
+    const budget = budgetOf({ id: 'clock', scope: { tenant: tenant_id } });
+    const memory = createWatchMemory([budget], NOON);
+    await book([{ tenant_id, cost_usd: '0.25' }]);
+    await look(memory, [budget], NOON + HOUR_MS);
+    await book([{ tenant_id, cost_usd: '0.5' }]);
+    await look(memory, [budget], NOON);
+    expect((await spentOf('clock'))[0]).toBe((3n * USD) / 4n);
+    expect((await incidentsOf('clock')).map(({ state }) => state)).toEqual(['open']);
+  });
+
   test('stays answered when somebody resolves it and the sum falls: the threshold was reached', async () => {
     const tenant_id = 'fallen';
     const budget = budgetOf({ id: 'fallen', scope: { tenant: tenant_id } });
