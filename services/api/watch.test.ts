@@ -38,6 +38,7 @@ describe('answers', () => {
     ['/incidents/:incident_id', `/api/v1/incidents/${OPEN_INCIDENT}`],
     ['/incidents/:incident_id', `/api/v1/incidents/${BUDGET_INCIDENT}`],
     ['/budgets', '/api/v1/budgets'],
+    ['/policies', '/api/v1/policies'],
   ])('%s is what its schema says', async (path, url) => {
     const answer = await get(url);
     expect(answer.statusCode, answer.body.slice(0, 900)).toBe(200);

@@ -29,6 +29,14 @@ ${judged.length > 0 && entries(judged, 0)}
 ${steps.length === 0 && judged.length === 0 && html`<p class="quiet">No more than the step itself.</p>`}`;
 };
 
+/** What catalogues are called that a rule says it belongs to. */
+const CATALOGUES: Readonly<Record<string, string>> = {
+  owasp_llm: 'OWASP Top 10 for LLM applications',
+  owasp_asi: 'OWASP Top 10 for agents',
+  atlas: 'MITRE ATLAS',
+  nist: 'NIST',
+};
+
 /** What was judged comes before how; anything else keeps its order behind them. */
 const FIRST: readonly string[] = ['inputs', 'condition'];
 const rankOf = (key: string): number => (FIRST.includes(key) ? FIRST.indexOf(key) : FIRST.length);
@@ -80,7 +88,7 @@ export const stepLink = (
 };
 
 const entries = (list: readonly (readonly [string, unknown])[], depth: number): Html =>
-  html`<dl class="judged">${list.slice(0, ENTRIES_MAX).map(([key, value]) => html`<div${isNested(value) && html` class="nested"`}><dt>${key}</dt><dd>${shown(value, depth + 1)}</dd></div>`)}</dl>${list.length > ENTRIES_MAX && html`<p class="quiet">${list.length - ENTRIES_MAX} more in the API.</p>`}`;
+  html`<dl class="judged">${list.slice(0, ENTRIES_MAX).map(([key, value]) => html`<div${isNested(value) && html` class="nested"`}><dt>${CATALOGUES[key] ?? key}</dt><dd>${key === 'condition' && typeof value === 'string' ? html`<code class="text">${value}</code>` : shown(value, depth + 1)}</dd></div>`)}</dl>${list.length > ENTRIES_MAX && html`<p class="quiet">${list.length - ENTRIES_MAX} more in the API.</p>`}`;
 
 const isWithheld = (value: unknown): value is Withheld =>
   isObject(value) && value['withheld'] === 'content' && typeof value['chars'] === 'number';

@@ -1,5 +1,5 @@
 import { isoOf, parseIso } from '../time.ts';
-import { type Html, html } from './html.ts';
+import { type Fragment, type Html, html } from './html.ts';
 
 /** How figures read. Display only: sums and prices are decimals in the store, never computed here. */
 
@@ -16,6 +16,15 @@ export const money = (usd: string | null): string => {
   if (size < 1) return `${sign}$${size.toFixed(Math.max(2, Math.min(8, 1 - Math.floor(Math.log10(size)))))}`;
   const digits = size >= 1000 ? 0 : 2;
   return `${sign}$${size.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits })}`;
+};
+
+/** Below this a cost says nothing in a column; the whole figure stands in its title. */
+const CELL_USD_MIN = 0.0001;
+
+/** Money for a column of a table: as `money`, but tiny sums as `<$0.0001`, whole on hover. */
+export const moneyCell = (usd: string | null): Fragment => {
+  const size = usd === null ? 0 : Math.abs(Number(usd));
+  return size > 0 && size < CELL_USD_MIN ? html`<span title="${money(usd)}">&lt;$0.0001</span>` : money(usd);
 };
 
 /** `940`, `12.4k`, `3.1M`. null: an en dash, for "not told" is not zero. */

@@ -74,7 +74,7 @@ ${view?.context.demo === true && demoBanner}
   return `<!doctype html>\n${document.markup}`;
 };
 
-const demoBanner = html`<aside class="banner" aria-label="Demo"><strong>Demo.</strong> <span>Tenant <code>demo</code> is recorded traffic of real agents, played in as if live. Your own telemetry stands beside it in its own tenant. To be rid of it: stop, delete the data folder, <code>npm start -- --no-demo</code>.</span></aside>`;
+const demoBanner = html`<aside class="banner" aria-label="Demo"><strong>Demo.</strong> <span>Tenant <code>demo</code> is recorded traffic of real agents, played in as if live. Your own telemetry stands beside it in its own tenant.</span> <span class="wordy">To be rid of it: stop, delete the data folder, <code>npm start -- --no-demo</code>.</span></aside>`;
 
 const navLink = (view: View | null, entry: NavEntry): Html => {
   const isHere = view !== null && (entry.path === '/' ? view.path === '/' : view.path.startsWith(entry.path));

@@ -1,6 +1,6 @@
 import type { Figures } from '../queries/figures.ts';
 import type { RunRow } from '../queries/runs.ts';
-import { compact, duration, money, percent, plural, shortId, when } from './format.ts';
+import { compact, duration, money, moneyCell, percent, plural, shortId, when } from './format.ts';
 import { type Fragment, type Html, html } from './html.ts';
 import { runLink, runsLink, type View } from './view.ts';
 
@@ -94,7 +94,7 @@ const runCost = (run: RunRow): Html => {
   const unknown =
     missing > 0 &&
     html` <span class="warn" title="${plural(missing, 'call')} of ${run.calls} without a cost">+?</span>`;
-  return html`<span class="${run.cost_usd === null ? 'quiet' : ''}">${money(run.cost_usd)}</span>${run.cost_usd !== null && unknown}`;
+  return html`<span class="${run.cost_usd === null ? 'quiet' : ''}">${moneyCell(run.cost_usd)}</span>${run.cost_usd !== null && unknown}`;
 };
 
 /** Runs as a table; every cell that is a dimension filters by a click. */

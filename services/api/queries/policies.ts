@@ -14,7 +14,7 @@ const RULESETS_MAX = 20;
 
 /** Rule sets, the newest loaded first, without their text. */
 export const rulesetsQuery = (): Query => ({
-  sql: `SELECT ruleset_hash, state, rules, mapKeys(files) AS file_names, problems, loaded_at
+  sql: `SELECT ruleset_hash, state, rules, arraySort(mapKeys(files)) AS file_names, problems, loaded_at
 FROM policy_rulesets FINAL
 ORDER BY loaded_at DESC, ruleset_hash
 LIMIT ${RULESETS_MAX}
@@ -42,6 +42,25 @@ ORDER BY state = 'refused', file
 LIMIT 5
 ${READ_SETTINGS}`,
   params: { ruleset_hash: input.rulesetHash, rule_id: input.ruleId },
+});
+
+export interface RulesetFileRow {
+  readonly file: string;
+  readonly text: string;
+}
+
+/** Files of a set that are read to list its rules; a set of more is still in force. */
+const RULESET_FILES_MAX = 500;
+
+/** Every file of a rule set in force, in order of its name. */
+export const rulesetFilesQuery = (input: { readonly rulesetHash: string }): Query => ({
+  sql: `SELECT part.1 AS file, substringUTF8(part.2, 1, ${FILE_CHARS_MAX}) AS text
+FROM (SELECT arrayZip(mapKeys(files), mapValues(files)) AS parts FROM policy_rulesets FINAL WHERE ruleset_hash = {ruleset_hash:String} AND state != 'refused')
+ARRAY JOIN parts AS part
+ORDER BY file
+LIMIT ${RULESET_FILES_MAX}
+${READ_SETTINGS}`,
+  params: { ruleset_hash: input.rulesetHash },
 });
 
 export interface CoverageRow {

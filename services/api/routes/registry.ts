@@ -4,6 +4,7 @@ import { costRoutes } from './costs.ts';
 import { incidentRoutes } from './incidents.ts';
 import { lineageRoutes } from './lineage.ts';
 import { pipelineRoutes } from './pipeline.ts';
+import { policyRoutes } from './policies.ts';
 import type { Route } from './route.ts';
 import { runRoutes } from './runs.ts';
 import { sqlRoutes } from './sql.ts';
@@ -18,6 +19,7 @@ export const apiRoutes: readonly Route[] = [
   ...lineageRoutes,
   ...costRoutes,
   ...violationRoutes,
+  ...policyRoutes,
   ...incidentRoutes,
   ...budgetRoutes,
   ...pipelineRoutes,

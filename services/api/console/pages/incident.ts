@@ -23,12 +23,13 @@ import { objectOf } from '../../routes/watch-shapes.ts';
 import { isoOf } from '../../time.ts';
 import { type ActButton, actForm } from '../acting.ts';
 import { jsonBody } from '../evidence.ts';
-import { compact, msOf, plural, shortId, when } from '../format.ts';
+import { compact, msOf, shortId, when } from '../format.ts';
 import { type Fragment, type Html, html } from '../html.ts';
 import { page } from '../layout.ts';
 import { stat } from '../parts.ts';
 import { severityBadge } from '../severity.ts';
 import { kept, linkTo, runLink, runsLink, type View } from '../view.ts';
+import { budgetRunsSection } from './budget-runs.ts';
 import { budgetCard } from './budgets.ts';
 import { deliveriesSection, timelineSection } from './incident-parts.ts';
 import { ageOf, stateBadge, whoHas } from './incidents.ts';
@@ -52,12 +53,13 @@ export const incidentPage = async (view: View, incidentId: string): Promise<stri
     readTenants(view),
   ]);
   const budgets = budgetsOf(periods, view.nowMs);
+  const spenders = incident.source === 'budget' ? await budgetRunsSection(view, incident) : null;
   return page(view, {
     title: incident.title === '' ? incident.subject : incident.title,
     tenants,
     scripts: ['/assets/act.js'],
     body: html`${head(view, incident, runs)}${actions(view, incident)}
-${budgets.map((budget) => html`<section class="wide"><header><h2>The budget</h2></header>${budgetCard(view, budget)}</section>`)}
+${budgets.map((budget) => html`<section class="wide">${budgetCard(view, budget)}</section>`)}${spenders}
 ${incident.source === 'ruleset' && html`<section class="wide"><header><h2>What is wrong</h2><a href="${linkTo('/policies', kept(view))}">Rule sets</a></header><div class="pad evidence">${jsonBody(objectOf(incident.detail))}</div></section>`}
 ${incident.source === 'violation' && html`<section class="wide"><header><h2>Violations behind it</h2>${violations.length >= INCIDENT_VIOLATIONS_MAX && html`<span class="note">the newest ${INCIDENT_VIOLATIONS_MAX}; <a href="${linkTo('/violations', { ...kept(view), tenant: incident.tenant_id, rule: incident.subject, range: '30d' })}">all of the rule</a></span>`}</header>${violations.length > 0 ? violationsTable(view, violations) : html`<p class="quiet pad">None is stored (any more).</p>`}</section>`}
 ${runs.length > 0 && runsSection(view, incident, runs)}
@@ -77,7 +79,7 @@ const head = (
 ${stat('State', stateBadge(incident.state), html`has it: ${whoHas(view, incident)}`)}
 ${stat('Since', when(incident.opened_at, view.nowMs), incident.state === 'resolved' ? `lasted ${ageOf(incident, view.nowMs)}` : `${isoOf(msOf(incident.opened_at)).slice(0, 16).replace('T', ' ')} UTC`)}
 ${stat('Seen', `${compact(incident.observations)}×`, html`last ${when(incident.last_observed_at, view.nowMs)}`)}
-${incident.source === 'violation' && stat('Runs', runs.length >= AFFECTED_RUNS_MAX ? `${runs.length}+` : compact(runs.length), plural(new Set(runs.map((run) => run.run_id)).size, 'run affected', 'runs affected'))}
+${incident.source === 'violation' && stat('Runs', runs.length >= AFFECTED_RUNS_MAX ? `${runs.length}+` : compact(runs.length), runs[0] === undefined ? 'none stored' : html`the latest ${when(runs[0].last_ts, view.nowMs)}`)}
 </dl></section>`;
 
 const whoIs = (view: View, incident: IncidentRow): readonly Fragment[] => {

@@ -8,6 +8,7 @@ import { notice, page } from '../layout.ts';
 import { lineageGraph, lineageLegend } from '../lineage-graph.ts';
 import type { DrawnEdge, DrawnNode } from '../lineage-layout.ts';
 import { edgeWords, nodeCell, nodeLabel, nodeLink, RUN_FILTER } from '../lineage-parts.ts';
+import { mergeRuns } from '../lineage-runs.ts';
 import { linkTo, RANGES, rangeChoice, runLink, runsLink, type View } from '../view.ts';
 import { readTenants } from './tenants.ts';
 
@@ -73,16 +74,18 @@ const picture = (view: View, tenant: string, node: NodeName, walk: Walk): Html =
     edge: edge.edge,
     isRough: false,
   }));
-  return html`<section class="wide"><header><h2>Up and down</h2><span class="note">${plural(nodes.length - 1, 'node')} around it, ${plural(edges.length, 'edge')}${walk.truncated && ', cut: there are more'}</span></header>${lineageGraph({ nodes, edges, moreHref: '#edges' })}${lineageLegend(edges)}
+  const filter = RUN_FILTER[node.kind];
+  const runs = filter === null ? '#edges' : runsLink(view, { tenant, [filter]: node.id });
+  return html`<section class="wide"><header><h2>Up and down</h2><span class="note">${plural(nodes.length - 1, 'node')} around it, ${plural(edges.length, 'edge')}${walk.truncated && ', cut: there are more'}</span></header>${lineageGraph({ ...mergeRuns(nodes, edges, runs), moreHref: '#edges' })}${lineageLegend(edges)}
 <ul class="lineage-notes"><li>Left: what calls, uses and touches ${nodeText(node)}; right: what it calls, uses and touches. A way through a shared node may join different runs.</li></ul></section>`;
 };
 
 /** Edges one page lists, those of most runs first. */
-const PAGE_EDGES_MAX = 500;
+const PAGE_EDGES_MAX = 60;
 
 const edgesSection = (view: View, tenant: string, node: NodeName, walk: Walk): Html => {
   const edges = [...walk.edges].sort((a, b) => b.runs - a.runs);
-  return html`<section class="wide" id="edges"><header><h2>Edges</h2></header><div class="scroll"><table class="edges"><thead><tr><th scope="col">From</th><th scope="col">Does</th><th scope="col">To</th><th scope="col" class="n">Runs</th><th scope="col">Last run</th></tr></thead>
+  return html`<section class="wide" id="edges"><header><h2>Edges</h2><span class="note">those of most runs first</span></header><div class="scroll"><table class="edges"><thead><tr><th scope="col">From</th><th scope="col">Does</th><th scope="col">To</th><th scope="col" class="n">Runs</th><th scope="col">Last run</th></tr></thead>
 <tbody>${edges.slice(0, PAGE_EDGES_MAX).map((edge) => edgeRow(view, tenant, node, edge))}</tbody></table></div>${edges.length > PAGE_EDGES_MAX && html`<p class="quiet pad">and ${(edges.length - PAGE_EDGES_MAX).toLocaleString('en-US')} more in the API</p>`}</section>`;
 };
 
@@ -122,7 +125,7 @@ const searchPage = async (view: View): Promise<string> => {
     title: 'Lineage',
     tenants,
     hasRange: true,
-    body: html`<section class="wide"><header><h1>Lineage</h1><span class="note">agents, tools, models, data and users that runs met in the ${RANGES[view.range.name].words}</span></header>
+    body: html`<section class="wide"><header><h1>Lineage</h1><span class="note">agents, tools, models, data and users that runs met in the ${RANGES[view.range.name].words}, those of most runs first</span></header>
 <div class="filters"><form method="get" action="/lineage" role="search">${hidden.map(([name, value]) => html`<input type="hidden" name="${name}" value="${value}">`)}<input type="search" name="q" value="${q ?? ''}" placeholder="Part of a name" aria-label="Search nodes"><button>Search</button></form></div>
 ${found.length === 0 ? noNodes(q) : nodeTable(view, found.slice(0, NODES_OF_PAGE))}${found.length > NODES_OF_PAGE && html`<p class="quiet pad">The ${NODES_OF_PAGE} of most runs; search for others.</p>`}</section>`,
   });

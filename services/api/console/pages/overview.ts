@@ -6,7 +6,7 @@ import { type BreakdownRow, breakdownQuery } from '../../queries/overview.ts';
 import { type RunCountsRow, type RunRow, runCountsQuery, runsQuery } from '../../queries/runs.ts';
 import { read } from '../../reads.ts';
 import { NO_MODEL, type SpendChart, spendChart } from '../chart.ts';
-import { compact, money, percent, plural, when } from '../format.ts';
+import { compact, money, moneyCell, percent, plural, when } from '../format.ts';
 import { type Fragment, type Html, html, jsonBlock } from '../html.ts';
 import { page } from '../layout.ts';
 import {
@@ -156,7 +156,7 @@ const top = (
 <tbody>${rows.map(
     (row) => html`<tr><td class="name">${nameCell(view, part, row.key, unnamed)}</td>
 <td class="n">${compact(row.calls)}</td><td class="n">${compact(totalTokens(row))}</td>
-<td class="n" title="${knownShare(row)}">${row.cost_usd === null ? html`<span class="quiet">unknown</span>` : html`${money(row.cost_usd)}${missingCalls(row) > 0 && html`<span class="warn">+?</span>`}`}</td>
+<td class="n" title="${knownShare(row)}">${row.cost_usd === null ? html`<span class="quiet">unknown</span>` : html`${moneyCell(row.cost_usd)}${missingCalls(row) > 0 && html`<span class="warn">+?</span>`}`}</td>
 <td class="n">${whole > 0 && row.cost_usd !== null ? html`${percent(Number(row.cost_usd), whole)}${shareBar(Number(row.cost_usd) / whole)}` : html`<span class="quiet">–</span>`}</td></tr>`,
   )}</tbody></table>${rows.length === 0 && html`<p class="quiet pad">None in this range.</p>`}</section>`;
 };

@@ -49,6 +49,7 @@ const EVIDENCE_WORDS: Readonly<Record<string, string>> = {
 
 const head = (view: View, violation: ViolationDetailRow): Html => {
   const step = stepLink(view, violation, violation.step_id, violation.span_id);
+  const source = violation.source_span_id && stepLink(view, violation, null, violation.source_span_id);
   const rows: readonly (readonly [string, Fragment])[] = [
     [
       'Rule',
@@ -73,7 +74,7 @@ const head = (view: View, violation: ViolationDetailRow): Html => {
     ],
     ['Run', html`<a href="${runLink(view, violation)}">open</a> ${shortId(violation.run_id, 12)}`],
     ['Step', step && html`<a href="${step}">in its run</a> ${violation.span_id !== '' && shortId(violation.span_id)}`],
-    ['Began at', violation.source_span_id && shortId(violation.source_span_id, 16)],
+    ['Began at', source && html`<a href="${source}">an earlier step</a> ${shortId(violation.source_span_id ?? '')}`],
     ['Review', reviewWords(view, violation)],
   ];
   return html`<section class="run-head">

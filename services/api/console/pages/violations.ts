@@ -1,5 +1,6 @@
 import { RULE_MODES, SEVERITIES } from '../../../../schemas/policy-violation.ts';
 import { decodeCursor } from '../../cursor.ts';
+import { rulesetInForce } from '../../policy-reads.ts';
 import { type RulesetRow, rulesetsQuery } from '../../queries/policies.ts';
 import {
   REVIEW_STATES,
@@ -17,7 +18,7 @@ import { page } from '../layout.ts';
 import { severityBadge } from '../severity.ts';
 import { kept, linkTo, RANGES, runLink, type View } from '../view.ts';
 import { filterChips } from './filter-chips.ts';
-import { rulesetInForce, whyNoRules } from './policies.ts';
+import { whyNoRules } from './policies.ts';
 import { readTenants } from './tenants.ts';
 
 const VIOLATIONS_OF_PAGE = 50;

@@ -2,7 +2,7 @@ import type { BookingRow } from '../../queries/bookings.ts';
 import type { StepRow } from '../../queries/steps.ts';
 import type { ViolationDetailRow } from '../../queries/violations.ts';
 import { bookingsOfSteps } from '../../reads.ts';
-import { compact, duration, money, msOf, plural } from '../format.ts';
+import { compact, duration, moneyCell, msOf, plural } from '../format.ts';
 import { type Html, html } from '../html.ts';
 import { sumTold } from '../parts.ts';
 import { severityOnBar, severityShape, worstOf } from '../severity.ts';
@@ -154,5 +154,5 @@ const costCell = (booked: readonly BookingRow[]): Html => {
     booked.length === 1 && only
       ? only.cost_usd
       : String(booked.reduce((sum, entry) => sum + Number(entry.cost_usd ?? 0), 0));
-  return html`<span class="n">${money(total)}${unknown.length > 0 && html`<span class="warn">+?</span>`}</span>`;
+  return html`<span class="n">${moneyCell(total)}${unknown.length > 0 && html`<span class="warn">+?</span>`}</span>`;
 };
