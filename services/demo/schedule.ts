@@ -21,16 +21,16 @@ export const slotStartMs = (slot: number): number => slot * SLOT_MS + (mix(slot)
 export const captureOf = (slot: number, captures: number): number => mix(slot) % captures;
 
 /** One slot in this many is played without care: card numbers and keys stay in what tools gave back. */
-const CARELESS_EVERY = 12;
+const CARELESS_EVERY = 20;
 
 /** Whether secrets of the recording are masked in this slot, as a careful tool would. */
 export const isCareful = (slot: number): boolean => mix(~slot) % CARELESS_EVERY !== 0;
 
-/** A morning: all slots of the last hour, half of them three hours before, and this share of the night. */
-const MORNING_HOURS = 3.5;
-const NIGHT_SHARE = 0.06;
+/** A morning: all slots of the last hour, half of them two hours before that, and this share of the night. */
+const MORNING_HOURS = 2.5;
+const NIGHT_SHARE = 0.05;
 
-/** Share of the slots of that age that the history holds, 0 to 1: a day in some 270 plays instead of 1,440. */
+/** Share of the slots of that age that the history holds, 0 to 1: a day in some 250 plays instead of 1,440. */
 const historyShare = (ageHours: number): number =>
   ageHours < 1 ? 1 : NIGHT_SHARE + (1 - NIGHT_SHARE) * Math.exp(-(((ageHours - 1) / MORNING_HOURS) ** 2));
 
