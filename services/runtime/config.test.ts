@@ -84,6 +84,9 @@ describe('config', () => {
       `alerts: {sinks: [{name: a, kind: pager, url: "https://hush", min_severity: loud}]}`,
       `alerts: {sinks: [{name: a, kind: slack, url: "https://hush", url_file: ${url}}]}`,
       `alerts: {sinks: "https://hush"}`,
+      `alerts: {sinks: [{name: a, kind: webhook, url: "https://hush:hush@hook.example/"}]}`,
+      `alerts: {sinks: [{name: a, kind: webhook, url: "https://hook.example/", secret: whsec_}]}`,
+      `alerts: {sinks: [{name: a, kind: webhook, url: "https://hook.example/", secret: whsec_hush-}]}`,
     ].map((text) => problemsOf(fileWith(text), {}));
     expect(wrong.map((problems) => problems.map(({ key }) => key))).toEqual([
       ['alerts.sinks.0.name'],
@@ -91,6 +94,9 @@ describe('config', () => {
       ['alerts.sinks.0.kind', 'alerts.sinks.0.min_severity'],
       ['alerts.sinks.0.url'],
       ['alerts.sinks'],
+      ['alerts.sinks.0.url'],
+      ['alerts.sinks.0.secret'],
+      ['alerts.sinks.0.secret'],
     ]);
     expect(JSON.stringify(wrong)).not.toContain('hush');
   });

@@ -161,7 +161,10 @@ export interface EventLog {
 
 // -------------------------------------------------------------------- store
 
-/** A row as stored: keys are columns, values are what JSONEachRow takes (bigints as decimal strings). */
+/**
+ * A row as stored: keys are columns. Times are UTC text, decimals are text, integers of 64 bits numbers, bigints or text.
+ * Rows of one insert have the same columns; those that none of them has get their defaults.
+ */
 export type Row = Readonly<Record<string, unknown>>;
 
 export interface InsertOptions {

@@ -25,15 +25,24 @@ export const resolveSinks = (
     };
     const url = take('url');
     const isRead = sink.url_file === '' || url !== '';
-    if (isRead && !/^https?:$/.test(URL.parse(url)?.protocol ?? ''))
+    if (isRead && !isAddress(url))
       problems.push({
         key: `alerts.sinks.${at}.url`,
         value: url === '' ? 'nothing' : '(not shown)',
-        allowed: 'http://… or https://…',
+        allowed: 'http://… or https://…, without user and password in it',
       });
     if (sinks.findIndex((other) => other.name === sink.name) < at)
       problems.push({ key: `alerts.sinks.${at}.name`, value: sink.name, allowed: 'a name of its own' });
-    return { ...sink, url, secret: take('secret') };
+    const secret = take('secret');
+    if (secret.startsWith('whsec_') && !/^whsec_(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2,4}={0,2})$/.test(secret))
+      problems.push({ key: `alerts.sinks.${at}.secret`, value: '(not shown)', allowed: 'whsec_ and a key in base64' });
+    return { ...sink, url, secret };
   });
   return { sinks: resolved, problems };
+};
+
+/** fetch takes no address with a user in it: every notification would fail for a day before it is given up. */
+const isAddress = (url: string): boolean => {
+  const parsed = URL.parse(url);
+  return /^https?:$/.test(parsed?.protocol ?? '') && parsed?.username === '' && parsed.password === '';
 };

@@ -35,7 +35,8 @@ const full = {
 
 describe('the store', () => {
   test('keeps every kind of value as given, fills defaults, and gives 64-bit numbers and decimals as text', async () => {
-    await engine.store.insert('kinds', [full, { id: 1, at: '1970-01-01 00:00:00' }], { token: 'kinds' });
+    await engine.store.insert('kinds', [full], { token: 'kinds' });
+    await engine.store.insert('kinds', [{ id: 1, at: '1970-01-01 00:00:00' }], { token: 'few' });
     const rows = await engine.store.query<Record<string, unknown>>(
       'SELECT * EXCEPT (made) FROM kinds ORDER BY id DESC',
     );
@@ -87,11 +88,32 @@ describe('the store', () => {
     ['text where a number must stand', { id: 'x' }],
     ['a time that is none', { at: 'yesterday' }],
     ['a decimal too long', { money: '1'.repeat(60) }],
+    ['a decimal too fine', { money: '0.0000000000001' }],
+    ['a number beyond its column', { id: -1 }],
   ])('%s is rejected, not retried', async (_what, row) => {
     await expect(engine.store.insert('kinds', [row], { token: 'bad' })).rejects.toMatchObject({
       code: 'STORE_REJECTED',
       retryable: false,
     });
+  });
+
+  test('rows of one insert that differ in their columns are rejected: nothing becomes 0 by being left out', async () => {
+    const insert = engine.store.insert('kinds', [full, { id: 1, at: '1970-01-01 00:00:00' }], { token: 'mixed' });
+    await expect(insert).rejects.toThrow('column at_ms: undefined');
+  });
+
+  test('a column that was added after the first insert is found', async () => {
+    await engine.store.command('CREATE TABLE grows (a UInt8) ENGINE = MergeTree ORDER BY a');
+    await engine.store.insert('grows', [{ a: 1 }], { token: 'one' });
+    await expect(engine.store.insert('grows', [{ a: 2, b: 'x' }], { token: 'two' })).rejects.toThrow('no column b');
+    await engine.store.command("ALTER TABLE grows ADD COLUMN b String DEFAULT 'none'");
+    await engine.store.insert('grows', [{ a: 2, b: 'x' }], { token: 'three' });
+    await engine.store.insert('grows', [{ a: 3 }], { token: 'four' });
+    expect(await engine.store.query('SELECT a, b FROM grows ORDER BY a')).toEqual([
+      { a: 1, b: 'none' },
+      { a: 2, b: 'x' },
+      { a: 3, b: 'none' },
+    ]);
   });
 
   test('a missing table, a syntax error and a missing right are rejections', async () => {

@@ -4,7 +4,7 @@ import { TransportError } from '../errors.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Clock, InsertOptions, Logger, QueryParams, Random, Row, Store } from '../ports.ts';
 import { toTransportError } from './failure.ts';
-import { encodeRows, INSERT_FORMAT, INSERT_FORMAT_SETTINGS } from './json-each-row.ts';
+import { createRowEncoder, type EncodedRows, type RowEncoder } from './table-columns.ts';
 
 /** Which ClickHouse, and as whom. */
 export interface StoreSettings {
@@ -48,11 +48,19 @@ interface Wire extends StoreDeps {
   readonly settings: StoreSettings;
 }
 
+interface InsertWire extends Wire {
+  readonly encoder: RowEncoder;
+}
+
 /** A store over one ClickHouse. Opens no connection before the first call; close it at the end. */
 export const createClickHouseStore = (settings: StoreSettings, deps: StoreDeps): Store => {
   const wire: Wire = { ...deps, settings, client: connect(settings) };
+  const inserting: InsertWire = {
+    ...wire,
+    encoder: createRowEncoder((table, signal) => readColumns(wire, table, signal)),
+  };
   return {
-    insert: (table, rows, options) => (rows.length === 0 ? Promise.resolve() : insert(wire, table, rows, options)),
+    insert: (table, rows, options) => (rows.length === 0 ? Promise.resolve() : insert(inserting, table, rows, options)),
     query: (sql, params, signal) => query(wire, sql, params, signal),
     command: (sql, params) => command(wire, sql, params),
     ping: async () => {
@@ -90,15 +98,25 @@ const isLoopback = (url: string): boolean => /^(?:localhost|127(?:\.\d+){3}|\[::
 
 // ------------------------------------------------------------------- insert
 
-const insert = async (wire: Wire, table: string, rows: readonly Row[], options: InsertOptions): Promise<void> => {
+const COLUMNS_SQL = `SELECT name, type FROM system.columns
+  WHERE database = if({database:String} = '', currentDatabase(), {database:String}) AND table = {table:String} ORDER BY position`;
+
+/** Of `table`, or of `database.table`. */
+const readColumns = (wire: Wire, name: string, signal: AbortSignal | undefined) => {
+  const [table = '', database = ''] = name.split('.').reverse();
+  return once<{ readonly name: string; readonly type: string }>(wire, COLUMNS_SQL, { database, table }, signal);
+};
+
+const insert = async (wire: InsertWire, table: string, rows: readonly Row[], options: InsertOptions): Promise<void> => {
   const { clock, metrics } = wire;
   const startedMs = clock.nowMs();
-  const bytes = encodeRows(rows);
+  let encoded: EncodedRows | null = null;
   // One id for all attempts: a server refuses to run the same id twice at once (code 216).
   const queryId = wire.random.uuid();
   for (let tries = 1; ; tries += 1) {
     try {
-      await sendInsert(wire, table, bytes, queryId, options);
+      encoded ??= await wire.encoder.encode(table, rows, options.signal);
+      await sendInsert(wire, table, encoded, queryId, options);
       metrics.count('store_inserts_total', { table, outcome: tries === 1 ? 'ok' : 'retried' });
       metrics.observe('store_insert_seconds', (clock.nowMs() - startedMs) / 1000, { table });
       return;
@@ -121,7 +139,7 @@ const insert = async (wire: Wire, table: string, rows: readonly Row[], options: 
 const sendInsert = async (
   wire: Wire,
   table: string,
-  bytes: Buffer,
+  { columns, bytes }: EncodedRows,
   queryId: string,
   options: InsertOptions,
 ): Promise<void> => {
@@ -129,7 +147,7 @@ const sendInsert = async (
   try {
     await attempt(wire, deadlineMs, options.signal, async (abort_signal) => {
       const reply = await wire.client.exec({
-        query: `INSERT INTO ${table} FORMAT ${INSERT_FORMAT}`,
+        query: `INSERT INTO ${table} (${columns}) FORMAT Native`,
         values: Readable.from([bytes], { objectMode: false }),
         query_id: queryId,
         abort_signal,
@@ -151,7 +169,6 @@ const insertSettings = (
   deadlineMs: number,
   queryId: string,
 ): ClickHouseSettings => ({
-  ...INSERT_FORMAT_SETTINGS,
   insert_deduplication_token: token,
   async_insert: 0,
   insert_deduplicate: 1,

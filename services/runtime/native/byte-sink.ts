@@ -1,0 +1,90 @@
+const FIRST_BYTES = 64 * 1024;
+/** A character of JavaScript takes at most three bytes of UTF-8. */
+const BYTES_PER_CHAR_MAX = 3;
+const TWO_POW_32 = 0x1_0000_0000;
+
+/** Bytes that grow at their end; little-endian, as ClickHouse writes. */
+export class ByteSink {
+  #bytes: Buffer = Buffer.allocUnsafe(FIRST_BYTES);
+  #at = 0;
+
+  get length(): number {
+    return this.#at;
+  }
+
+  /** What was written; valid until the next write. */
+  view(): Buffer {
+    return this.#bytes.subarray(0, this.#at);
+  }
+
+  u8(value: number): void {
+    this.#reserve(1);
+    this.#bytes[this.#at] = value;
+    this.#at += 1;
+  }
+
+  u16(value: number): void {
+    this.#reserve(2);
+    this.#at = this.#bytes.writeUInt16LE(value & 0xffff, this.#at);
+  }
+
+  u32(value: number): void {
+    this.#reserve(4);
+    this.#at = this.#bytes.writeUInt32LE(value >>> 0, this.#at);
+  }
+
+  /** A safe integer, negative ones in two's complement. */
+  i64(value: number): void {
+    this.#reserve(8);
+    const high = Math.floor(value / TWO_POW_32);
+    this.#bytes.writeUInt32LE(value - high * TWO_POW_32, this.#at);
+    this.#bytes.writeInt32LE(high, this.#at + 4);
+    this.#at += 8;
+  }
+
+  /** Any integer of 64 bits, signed or not. */
+  big64(value: bigint): void {
+    this.#reserve(8);
+    this.#at = this.#bytes.writeBigUInt64LE(BigInt.asUintN(64, value), this.#at);
+  }
+
+  f64(value: number): void {
+    this.#reserve(8);
+    this.#at = this.#bytes.writeDoubleLE(value, this.#at);
+  }
+
+  varint(value: number): void {
+    this.#reserve(9);
+    let rest = value;
+    while (rest >= 0x80) {
+      this.#bytes[this.#at] = (rest % 0x80) | 0x80;
+      this.#at += 1;
+      rest = Math.floor(rest / 0x80);
+    }
+    this.#bytes[this.#at] = rest;
+    this.#at += 1;
+  }
+
+  /** Length and UTF-8; lone surrogates, which no UTF-8 can hold, become U+FFFD. */
+  text(value: string): void {
+    const bytesMax = value.length * BYTES_PER_CHAR_MAX;
+    if (bytesMax < 0x80) {
+      this.#reserve(bytesMax + 1);
+      const written = this.#bytes.write(value, this.#at + 1, 'utf8');
+      this.#bytes[this.#at] = written;
+      this.#at += written + 1;
+      return;
+    }
+    const bytes = Buffer.byteLength(value, 'utf8');
+    this.varint(bytes);
+    this.#reserve(bytes);
+    this.#at += this.#bytes.write(value, this.#at, 'utf8');
+  }
+
+  #reserve(bytes: number): void {
+    if (this.#at + bytes <= this.#bytes.length) return;
+    const larger = Buffer.allocUnsafe(Math.max(this.#bytes.length * 2, this.#at + bytes));
+    this.#bytes.copy(larger, 0, 0, this.#at);
+    this.#bytes = larger;
+  }
+}
