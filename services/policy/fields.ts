@@ -17,6 +17,9 @@ export interface StepField {
   readonly isClaim?: true;
 }
 
+/** Entries of a fact that is a list: the normalizer keeps facts far shorter. */
+const ENTRIES_MAX = 1_000;
+
 type TextColumn = {
   readonly [K in keyof AgentStep]: AgentStep[K] extends string | null ? K : never;
 }[keyof AgentStep];
@@ -66,7 +69,7 @@ const fact = (path: string, type: FieldType, says: string): StepField => ({
     const text = step.facts[path];
     if (text === undefined || text === '') return undefined;
     if (type === 'double') return Number.isFinite(Number(text)) ? Number(text) : undefined;
-    return type === 'list<string>' ? text.split(',') : text;
+    return type === 'list<string>' ? text.split(',', ENTRIES_MAX) : text;
   },
   write: (value) => ({ facts: { [path]: Array.isArray(value) ? value.join(',') : String(value) } }),
 });
@@ -76,11 +79,20 @@ const claim = (path: string, type: FieldType, says: string): StepField => ({
   isClaim: true,
 });
 
-/** Found by the normalizer in whatever content came with the step: no class found is an empty list, not unknown. */
-const classes = (path: string, says: string): StepField => ({
+/**
+ * Found by the normalizer in the content that came with the step: content without a find is an empty list. A tool whose
+ * content was not sent is unknown, by the hash it lacks; of other kinds nothing tells whether there was content.
+ */
+const classes = (path: string, says: string, hash: 'tool_arguments_hash' | 'tool_result_hash' | null): StepField => ({
   ...fact(path, 'list<string>', says),
-  read: (step) => (step.facts[path] === undefined ? [] : step.facts[path].split(',')),
+  read: (step) => {
+    const found = step.facts[path];
+    if (found !== undefined) return found.split(',', ENTRIES_MAX);
+    return hash !== null && step.step_kind === 'tool' && step[hash] === null ? undefined : [];
+  },
 });
+
+const PII_FACTS = ['pii.input', 'pii.output', 'pii.arguments'] as const;
 
 /** Both sides told: what a detail bucket does not tell sits in the enclosing one, so nothing is missing in the sum. */
 const totalTokens = ({ call }: AgentStep): number | undefined => {
@@ -205,9 +217,16 @@ export const STEP_FIELDS: readonly StepField[] = [
   callNumber('reasoning_tokens', 'reasoning'),
   computed('llm.prompt_tokens', 'double', 'the whole prompt', (step) => promptTokens(step.call)),
   computed('llm.total_tokens', 'double', 'prompt and answer, when both were told', totalTokens),
-  classes('pii.input', 'classes found in what went in: api_key, card_number, email …'),
-  classes('pii.output', 'classes found in what came out'),
-  classes('pii.arguments', 'classes found in the arguments of a tool'),
+  classes('pii.input', 'classes found in what went in: api_key, card_number, email …', null),
+  classes('pii.output', 'classes found in what came out; of a tool without a result: unknown', 'tool_result_hash'),
+  classes(
+    'pii.arguments',
+    'classes found in the arguments of a tool; without arguments: unknown',
+    'tool_arguments_hash',
+  ),
+  computed('pii.found', 'list<string>', 'every class found in the step, sorted', ({ facts }) =>
+    [...new Set(PII_FACTS.flatMap((path) => facts[path]?.split(',', ENTRIES_MAX) ?? []))].sort(),
+  ),
   claim('egress.host', 'string', 'host reached'),
   claim('egress.port', 'double', 'port'),
   claim('egress.bytes_out', 'double', 'bytes sent'),

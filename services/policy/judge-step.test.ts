@@ -166,3 +166,21 @@ describe('tests inside rule files', () => {
     expect(problemsOf('[{name: a, steps: [{kind: tool}], expect: [{rule: other}]}]')[0]).toContain('not in this set');
   });
 });
+
+describe('what was found in content', () => {
+  const set = setOf(
+    ruleText({ when: '\'e.pii.output.exists(c, c == "jwt") || e.pii.arguments.exists(c, c == "jwt")\'' }),
+  );
+
+  test('of a tool whose result was not sent is unknown, not clean', () => {
+    const { violations, judged } = judgeOne(set, { kind: 'tool', tool: { arguments: '{}' } });
+    expect(violations).toEqual([]);
+    expect(judged[0]?.lacking).toEqual(['e.pii.output']);
+  });
+
+  test('of a tool with its result is clean, and what is known decides where the rest is not', () => {
+    const whole = judgeOne(set, { kind: 'tool', tool: { arguments: '{}', result_hash: 'ab' } });
+    expect(whole.judged[0]?.lacking).toEqual([]);
+    expect(judgeOne(set, { kind: 'tool', pii: { arguments: ['jwt'] } }).violations).toHaveLength(1);
+  });
+});
