@@ -181,6 +181,10 @@ describe('what a budget asks', () => {
       `SELECT reached, state FROM budget_status FINAL WHERE budget_id = 'fallen' ORDER BY period_start DESC LIMIT 1`,
     );
     expect(rows).toEqual([{ reached: [0.5, 1], state: 'ok' }]);
+    // Nor does a threshold that is added beneath it.
+    await book([{ tenant_id, cost_usd: '0.8' }]);
+    const finer = budgetOf({ id: 'fallen', scope: { tenant: tenant_id }, thresholds: [0.5, 0.75, 1] });
+    await look(createWatchMemory([finer], NOON + 2), [finer], NOON + 2);
     expect((await incidentsOf('fallen')).map(({ state }) => state)).toEqual(['resolved']);
   });
 

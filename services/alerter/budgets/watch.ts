@@ -198,9 +198,10 @@ const firedOf = (
   stored: StoredStatus | undefined,
   incident: BudgetIncident | undefined,
 ): readonly number[] => {
-  const level = incident?.level ?? 0;
   const byRow = stored?.incidentId === budgetIncidentId(budget, period) ? stored.reached : [];
-  return budget.thresholds.filter((threshold) => threshold <= level || byRow.includes(threshold));
+  // All below the highest: a threshold that is added beneath one that fired is no news.
+  const level = Math.max(incident?.level ?? 0, ...byRow);
+  return budget.thresholds.filter((threshold) => threshold <= level);
 };
 
 /**
