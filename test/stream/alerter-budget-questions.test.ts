@@ -5,8 +5,10 @@ import type { Budget } from '../../services/alerter/budgets/budget.ts';
 import { readUsd } from '../../services/alerter/budgets/decimal.ts';
 import { createWatchMemory, lookAtBudgets, type WatchMemory } from '../../services/alerter/budgets/watch.ts';
 import { systemRandom } from '../../services/runtime/clock.ts';
+import { TransportError } from '../../services/runtime/errors.ts';
 import type { MemoryEventLog } from '../../services/runtime/event-log/memory.ts';
 import { createMetrics } from '../../services/runtime/metrics.ts';
+import type { Store } from '../../services/runtime/ports.ts';
 import { utcMillis } from '../../services/runtime/stream/time.ts';
 import { silentLogger, startTestEngine, type TestEngine } from '../support/engine.ts';
 import { createPipelineLog } from '../support/pipeline.ts';
@@ -72,9 +74,14 @@ describe('what a budget asks', () => {
       { token: systemRandom.uuid() },
     );
 
-  const look = async (memory: WatchMemory, budgets: readonly Budget[], nowMs: number): Promise<void> => {
+  const look = async (
+    memory: WatchMemory,
+    budgets: readonly Budget[],
+    nowMs: number,
+    store: Store = engine.store,
+  ): Promise<void> => {
     const clock = { nowMs: () => nowMs, sleep: async () => {} };
-    const deps = { log, store: engine.store, clock, random: systemRandom, logger: silentLogger };
+    const deps = { log, store, clock, random: systemRandom, logger: silentLogger };
     const onCrash = (error: unknown) => {
       throw error;
     };
@@ -213,6 +220,27 @@ describe('what a budget asks', () => {
     await log.append([{ topic: TOPICS.incidents, key: incidentId, value: encodeIncidentEvent(event) }]);
     await untilFolded(log, [alerter]);
   };
+
+  test('is not told again with the next threshold when a process died between a word and its row', async () => {
+    const tenant_id = 'died';
+    const budget = budgetOf({ id: 'died', scope: { tenant: tenant_id } });
+    await book([{ tenant_id, cost_usd: '0.6' }]);
+    const refusing: Store = {
+      ...engine.store,
+      insert: async () => {
+        throw new TransportError('STORE_UNAVAILABLE', 'killed', { retryable: true });
+      },
+    };
+    await expect(look(createWatchMemory([budget], NOON), [budget], NOON, refusing)).rejects.toThrow('killed');
+    await untilFolded(log, [alerter]);
+    await book([{ tenant_id, cost_usd: '0.6' }]);
+    await look(createWatchMemory([budget], NOON + 1), [budget], NOON + 1);
+    const told = await engine.store.query<{ readonly thresholds: readonly number[] }>(
+      `SELECT JSONExtract(detail, 'thresholds', 'Array(Float64)') AS thresholds FROM incident_events
+       WHERE subject = 'died' AND kind = 'observed' ORDER BY ts`,
+    );
+    expect(told.map(({ thresholds }) => thresholds)).toEqual([[0.5], [1]]);
+  });
 
   test('is another question after its scope changed, though the id and the limit are the same', async () => {
     const tenant_id = 'moved';
