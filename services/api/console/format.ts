@@ -53,6 +53,10 @@ export const duration = (ms: number): string => {
   return `${Math.floor(minutes / 1440)}${NARROW}d ${Math.floor(minutes / 60) % 24}${NARROW}h`;
 };
 
+/** How long something has been so, for people: as `duration`, without parts of a second. */
+export const age = (ms: number): string =>
+  ms < 60_000 ? `${Math.floor(Math.max(0, ms) / 1000)}${NARROW}s` : duration(ms);
+
 /** `97 %`; never rounded up to 100 % nor down to 0 % while it is neither. */
 export const percent = (part: number, whole: number): string => {
   if (whole === 0) return '–';

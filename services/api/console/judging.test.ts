@@ -106,6 +106,28 @@ describe('policies', () => {
   });
 });
 
+describe('what wants somebody', () => {
+  test('names each rule once, with how many more of it are open, so that a storm of one hides no other', async () => {
+    const [open] = incidents(nowMs);
+    const storm = Array.from({ length: 40 }, (_, at) => ({
+      ...open,
+      incident_id: `storm${at}`,
+      subject: 'storm.rule',
+      title: `storm ${at}`,
+      service: `service-${at}`,
+      agent_name: null,
+      severity: 'critical',
+    }));
+    await engine.store.insert('incidents', storm, { token: 'storm' });
+    const { body } = await get('/?tenant=demo');
+    const strip = body.slice(body.indexOf('class="attention'), body.indexOf('class="answer"'));
+    expect(strip).toContain('and 39 more of storm.rule');
+    expect(strip).toContain('/incidents?tenant=demo&amp;state=open&amp;subject=storm.rule');
+    expect(strip).toContain('untrusted page reached a write');
+    expect([...strip.matchAll(/<li>/g)]).toHaveLength(2);
+  });
+});
+
 describe('the incident of a budget', () => {
   const about = async (id: string, detail: object | string, tenant = 'demo') => {
     const found = incidents(nowMs).find((row) => row['incident_id'] === BUDGET_INCIDENT);

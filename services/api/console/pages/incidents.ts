@@ -10,7 +10,7 @@ import {
 } from '../../queries/incidents.ts';
 import { read } from '../../reads.ts';
 import { pageOf } from '../../routes/inputs.ts';
-import { compact, duration, msOf, plural, when } from '../format.ts';
+import { age, compact, msOf, plural, when } from '../format.ts';
 import { type Fragment, type Html, html } from '../html.ts';
 import { page } from '../layout.ts';
 import { severityBadge } from '../severity.ts';
@@ -80,9 +80,7 @@ export const incidentLink = (
 
 /** How long an incident has been, or was, there. */
 export const ageOf = (incident: IncidentRow, nowMs: number): string =>
-  duration(
-    Math.max(0, (incident.resolved_at === null ? nowMs : msOf(incident.resolved_at)) - msOf(incident.opened_at)),
-  );
+  age((incident.resolved_at === null ? nowMs : msOf(incident.resolved_at)) - msOf(incident.opened_at));
 
 /** Who has it, or what became of it. */
 export const whoHas = (view: View, incident: IncidentRow): Fragment => {

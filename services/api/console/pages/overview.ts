@@ -21,7 +21,7 @@ import {
   tokensOut,
 } from '../parts.ts';
 import { linkTo, RANGES, runsLink, type View } from '../view.ts';
-import { attentionStrip, INCIDENTS_SHOWN } from './attention-strip.ts';
+import { attentionStrip, INCIDENTS_READ } from './attention-strip.ts';
 import { connectBody } from './connect.ts';
 import { readTenants } from './tenants.ts';
 
@@ -48,7 +48,7 @@ export const overviewPage = async (view: View): Promise<string> => {
     read<RunRow>(context, runsQuery({ tenant, range, limit: RECENT_RUNS })),
     read<RunCountsRow>(context, runCountsQuery({ tenant, range })),
     readTenants(view),
-    read<IncidentRow>(context, incidentsQuery({ tenant, state: 'open', limit: INCIDENTS_SHOWN })),
+    read<IncidentRow>(context, incidentsQuery({ tenant, state: 'open', limit: INCIDENTS_READ })),
   ]);
   const total = breakdown.find((row) => row.part === 'total') ?? null;
   const count = counts[0];

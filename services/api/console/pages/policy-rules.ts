@@ -33,7 +33,7 @@ const judges = (rule: RuleInForce): Fragment => {
   if (lists === '') return rule.lacking === 0 ? status('ok', 'every step') : status('unset', share(rule));
   return rule.lacking === rule.steps
     ? status('unset', `not configured: no list ${lists}`)
-    : status('unset', `${share(rule)}; no list ${lists} for the others`);
+    : status('unset', `${share(rule)}; the others have no list ${lists}`);
 };
 
 const share = (rule: RuleInForce): string => `${percent(rule.steps - rule.lacking, rule.steps)} of the steps`;

@@ -53,13 +53,13 @@ const head = (view: View, violation: ViolationDetailRow): Html => {
   const rows: readonly (readonly [string, Fragment])[] = [
     [
       'Rule',
-      html`<a href="${linkTo('/violations', { ...kept(view), rule: violation.rule_id })}">${violation.rule_id}</a> <span class="quiet">version ${violation.rule_version}</span>`,
+      html`<a href="${linkTo('/violations', { ...kept(view), rule: violation.rule_id })}">${violation.rule_id}</a> <span class="quiet">${violation.rule_version}</span>`,
     ],
     ['Mode', violation.mode],
     ['Happened', when(violation.ts, view.nowMs)],
     [
       'Found',
-      html`${when(violation.detected_at, view.nowMs)} <span class="quiet">${violation.detected_by === 'backfill' ? 'in a second look' : 'as it happened'}</span>`,
+      html`${when(violation.detected_at, view.nowMs)} <span class="quiet">${violation.detected_by === 'backfill' ? 'later' : 'live'}</span>`,
     ],
     [
       'Agent',
