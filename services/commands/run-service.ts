@@ -13,15 +13,42 @@ import type { World } from './world.ts';
 
 /** Runs one service until it is told to stop. The embedded engine is the one `tacho up` runs. Resolves to the exit code. */
 export const runService = async (world: World, name: string): Promise<number> => {
-  const crash = new AbortController();
   const access = openAccess(world.config);
   const budgets = name === 'alerter' ? openBudgets(world.config) : [];
-  let looks: readonly (() => Promise<HealthCheck>)[] = [async () => ({ name, state: 'starting', detail: 'opening' })];
-  const doors = healthDoorsOf(world, access, () => Promise.all(looks.map((look) => look())));
+  const start: Start = { name, access, budgets, looks: [async () => ({ name, state: 'starting', detail: 'opening' })] };
+  const doors = healthDoorsOf(world, access, () => Promise.all(start.looks.map((look) => look())));
   await startAll(doors, world.logger, world.clock);
   try {
     const log = await openLog(world);
-    const opened = name === 'receiver' ? null : await openClientStore(world);
+    // What is open holds the process: whatever fails after it must close it.
+    try {
+      return await runOnLog(world, log, start, doors);
+    } finally {
+      await log.close();
+    }
+  } finally {
+    await drainAll(doors, world.logger, world.clock);
+  }
+};
+
+/** What is known before anything is opened, and what the door of probes looks at. */
+interface Start {
+  readonly name: string;
+  readonly access: Adapters['access'];
+  readonly budgets: Adapters['budgets'];
+  looks: readonly (() => Promise<HealthCheck>)[];
+}
+
+const runOnLog = async (
+  world: World,
+  log: Adapters['log'],
+  start: Start,
+  doors: ReturnType<typeof healthDoorsOf>,
+): Promise<number> => {
+  const { name, access, budgets } = start;
+  const crash = new AbortController();
+  const opened = name === 'receiver' ? null : await openClientStore(world);
+  try {
     const { createDeferredStore } = await import('../runtime/store/deferred.ts');
     const store = opened?.store ?? createDeferredStore();
     const adapters: Adapters = { log, store, readonlyStore: opened?.readonlyStore ?? store, access, budgets };
@@ -29,7 +56,7 @@ export const runService = async (world: World, name: string): Promise<number> =>
       world.logger.error({ err: error }, 'a bug ended the process; what is stored decides where it goes on');
       crash.abort();
     });
-    looks = [
+    start.looks = [
       createPingCheck('event log', log, world.clock),
       ...(opened === null ? [] : [createPingCheck('store', opened.store, world.clock)]),
       async () => ({ name, ...service.health() }),
@@ -47,11 +74,9 @@ export const runService = async (world: World, name: string): Promise<number> =>
       return crash.signal.aborted ? 70 : 0;
     } finally {
       await drainAll([service], world.logger, world.clock);
-      await opened?.close();
-      await log.close();
     }
   } finally {
-    await drainAll(doors, world.logger, world.clock);
+    await opened?.close();
   }
 };
 
