@@ -5,6 +5,8 @@ import { runRuleTests } from './rule-tests.ts';
 
 /** Steps of all tests together: they are judged before the set may be, in the process that judges. */
 const TEST_STEPS_MAX = 20_000;
+/** Units of the meter, some five seconds at the very worst; the built-in tests take a thousandth of it. */
+const TEST_COST_MAX = 100_000_000;
 /** Of one test: what differs first says enough. */
 const DIFFERENCES_TOLD_MAX = 3;
 
@@ -34,7 +36,7 @@ const tooManySteps = (set: RuleSet): readonly RuleProblem[] | null => {
 };
 
 const testProblems = (set: RuleSet): readonly RuleProblem[] =>
-  runRuleTests(set)
+  runRuleTests(set, TEST_COST_MAX)
     .filter(({ problems }) => problems.length > 0)
     .map(({ rule, file, place, test, problems }) => {
       const told = problems.slice(0, DIFFERENCES_TOLD_MAX).map((problem) => problem.replace(/\s+/g, ' '));

@@ -1,5 +1,7 @@
 import type { ASTNode } from '@marcbachmann/cel-js';
 import { FIELD_GROUPS, STEP_FIELDS, stepField } from './fields.ts';
+import { childrenOf, LOOPS_COST_MAX, loopCost } from './loop-cost.ts';
+import { METERED, meteredName } from './metered-methods.ts';
 import { patternProblem } from './pattern.ts';
 
 /** Something wrong at a character of an expression. */
@@ -19,7 +21,8 @@ const FUNCTIONS: ReadonlySet<string> = new Set([
   ...['has', 'size', 'string', 'double', 'int', 'timestamp', 'duration'],
   ...['host_in', 'cidr_in', 'glob', 'in_window', 'has_label'],
 ]);
-const MACROS: ReadonlySet<string> = new Set(['all', 'exists', 'exists_one', 'filter', 'map']);
+/** No `map`: it can make a list or a text twice as long, and again. */
+const MACROS: ReadonlySet<string> = new Set(['all', 'exists', 'exists_one', 'filter']);
 const METHODS: ReadonlySet<string> = new Set([
   ...['contains', 'startsWith', 'endsWith', 'matches', 'lowerAscii', 'upperAscii', 'trim', 'split', 'size'],
   ...['getHours', 'getMinutes', 'getDayOfWeek', 'getDayOfMonth', 'getMonth', 'getFullYear', 'getSeconds'],
@@ -33,16 +36,20 @@ const METHODS: ReadonlySet<string> = new Set([
  */
 export const applyProfile = (
   ast: ASTNode,
-): { readonly reads: Reads; readonly problems: readonly ExpressionProblem[] } => {
-  const walk: Walk = { fields: new Set(), lists: new Set(), problems: [] };
+): { readonly reads: Reads; readonly loopsCost: number; readonly problems: readonly ExpressionProblem[] } => {
+  const walk: Walk = { fields: new Set(), lists: new Set(), problems: [], loopsCost: 0 };
   visit(ast, walk, { bound: new Set(), isLooping: false });
-  return { reads: { fields: [...walk.fields].sort(), lists: [...walk.lists].sort() }, problems: walk.problems };
+  if (walk.loopsCost > LOOPS_COST_MAX)
+    refuse(walk, ast, `its loops can cost ${walk.loopsCost} comparisons at a step; at most ${LOOPS_COST_MAX}`);
+  const { problems, loopsCost } = walk;
+  return { reads: { fields: [...walk.fields].sort(), lists: [...walk.lists].sort() }, loopsCost, problems };
 };
 
 interface Walk {
   readonly fields: Set<string>;
   readonly lists: Set<string>;
   readonly problems: ExpressionProblem[];
+  loopsCost: number;
 }
 
 /** Names a macro binds, and whether a macro is around. */
@@ -86,11 +93,6 @@ const visit = (node: ASTNode, walk: Walk, scope: Scope): void => {
 
 const rewrite = (node: ASTNode, args: unknown): void => {
   (node as { args: unknown }).args = args;
-};
-
-const childrenOf = (node: ASTNode): readonly ASTNode[] => {
-  const flat: unknown[] = Array.isArray(node.args) ? node.args.flat() : [node.args];
-  return flat.filter((child): child is ASTNode => typeof child === 'object' && child !== null && 'op' in child);
 };
 
 const visitName = (name: string, node: ASTNode, walk: Walk, scope: Scope): void => {
@@ -185,20 +187,25 @@ const visitMethod = (node: ASTNode & { op: 'rcall' }, walk: Walk, scope: Scope):
   if (MACROS.has(name)) visitMacro(name, args, node, walk, scope);
   else if (name === 'matches') visitMatches(args, node, walk);
   else for (const arg of args) visit(arg, walk, scope);
+  if (METERED.has(name)) rewrite(node, [meteredName(name), receiver, args]);
 };
 
-const visitMacro = (name: string, args: readonly ASTNode[], node: ASTNode, walk: Walk, scope: Scope): void => {
+const visitMacro = (
+  name: string,
+  args: readonly ASTNode[],
+  node: ASTNode & { op: 'rcall' },
+  walk: Walk,
+  scope: Scope,
+): void => {
   const [variable, ...rest] = args;
   if (scope.isLooping) refuse(walk, node, `${name} inside another loop: a list for each of a list costs its square`);
   if (variable?.op !== 'id') return;
   if (variable.args === 'e' || variable.args === 'cfg')
     refuse(walk, variable, `${variable.args} is taken: call the variable something else`);
   const inner: Scope = { bound: new Set([...scope.bound, variable.args]), isLooping: true };
+  walk.loopsCost += loopCost(node.args[1], rest);
   for (const arg of rest) visit(arg, walk, inner);
 };
-
-/** Name of our own method behind `matches`: no rule can write it, for it is not in the profile. */
-export const LINEAR_MATCH = 'matches_re2';
 
 const visitMatches = (args: readonly ASTNode[], node: ASTNode & { op: 'rcall' }, walk: Walk): void => {
   const [pattern] = args;
@@ -208,6 +215,4 @@ const visitMatches = (args: readonly ASTNode[], node: ASTNode & { op: 'rcall' },
   }
   const problem = patternProblem(pattern.args);
   if (problem !== null) refuse(walk, pattern, `pattern: ${problem}`);
-  const [, receiver] = node.args;
-  rewrite(node, [LINEAR_MATCH, receiver, args]);
 };

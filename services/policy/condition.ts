@@ -1,9 +1,10 @@
 import { type ASTNode, Environment, EvaluationError, ParseError, type ParseResult } from '@marcbachmann/cel-js';
-import { applyProfile, type ExpressionProblem, LINEAR_MATCH, type Reads } from './cel-profile.ts';
+import { applyProfile, type ExpressionProblem, type Reads } from './cel-profile.ts';
 import { FIELD_GROUPS, STEP_FIELDS } from './fields.ts';
 import { matchesGlob } from './glob.ts';
 import { cidrIn, hostIn } from './hosts.ts';
-import { findsPattern } from './pattern.ts';
+import { createMeter, type Meter } from './meter.ts';
+import { registerMeteredMethods, withoutMetered } from './metered-methods.ts';
 import { GROUP_CLASSES, StepView } from './step-view.ts';
 import { isInWindow, type TimeWindow } from './windows.ts';
 
@@ -53,11 +54,12 @@ const LIMITS = { maxAstNodes: 500, maxDepth: 32, maxListElements: 1_000, maxMapE
 export const createConditions = (
   lists: ListTypes,
   windows: ReadonlyMap<string, TimeWindow>,
-): ((text: string) => Compiled) => {
-  const env = createEnvironment(lists, windows);
-  return (text) => {
+): { readonly compile: (text: string) => Compiled; readonly costSpent: () => number } => {
+  const meter = createMeter();
+  const env = createEnvironment(lists, windows, meter);
+  const read = (text: string): Compiled => {
     try {
-      return compile(env.parse(text), text, lists);
+      return compile(env.parse(text), text, lists, meter);
     } catch (error) {
       if (error instanceof ParseError) return wrong(error.range?.start ?? 0, reasonOf(error));
       // Chains of `!` and `-` are not counted by the library's limits: its recursion ends at the stack.
@@ -65,17 +67,21 @@ export const createConditions = (
       throw error;
     }
   };
+  return { compile: read, costSpent: meter.spent };
 };
 
-const compile = (parsed: ParseResult, text: string, lists: ListTypes): Compiled => {
-  const { reads, problems } = applyProfile(parsed.ast);
+const compile = (parsed: ParseResult, text: string, lists: ListTypes, meter: Meter): Compiled => {
+  const { reads, loopsCost, problems } = applyProfile(parsed.ast);
   if (problems.length > 0) return { kind: 'wrong', problems };
   const undeclared = reads.lists.find((name) => !isDeclared(name, lists));
   if (undeclared !== undefined) return wrong(text.indexOf(undeclared), undeclaredList(undeclared, lists));
   const checked = parsed.check();
   if (!checked.valid) return wrong(checked.error?.range?.start ?? 0, reasonOf(checked.error));
   if (checked.type !== 'bool') return wrong(0, `is of type ${checked.type}; a condition is true or false`);
-  return { kind: 'compiled', condition: { text, reads, evaluate: (scope) => evaluate(parsed, scope) } };
+  return {
+    kind: 'compiled',
+    condition: { text, reads, evaluate: (scope) => evaluate(parsed, scope, meter, loopsCost) },
+  };
 };
 
 const wrong = (offset: number, message: string): Compiled => ({
@@ -83,7 +89,8 @@ const wrong = (offset: number, message: string): Compiled => ({
   problems: [{ offset: Math.max(0, offset), message }],
 });
 
-const reasonOf = (error: { readonly summary: string } | undefined): string => error?.summary ?? 'cannot be read';
+const reasonOf = (error: { readonly summary: string } | undefined): string =>
+  withoutMetered(error?.summary ?? 'cannot be read');
 
 const isDeclared = (name: string, lists: ListTypes): boolean =>
   name.startsWith('cfg.exceptions.') || lists.has(name.slice('cfg.'.length));
@@ -93,8 +100,12 @@ const undeclaredList = (name: string, lists: ListTypes): string => {
   return `${name} is declared by no file of kind Lists (an empty one will do); there are ${known.join(', ') || 'none'}`;
 };
 
-const evaluate = (parsed: (scope: Scope) => unknown, scope: Scope): Verdict => {
+/** A look at a step, whatever the condition. */
+const EVALUATION_COST = 100;
+
+const evaluate = (parsed: (scope: Scope) => unknown, scope: Scope, meter: Meter, loopsCost: number): Verdict => {
   try {
+    meter.begin(EVALUATION_COST + loopsCost);
     return { kind: 'decided', holds: parsed(scope) === true };
   } catch (error) {
     // A rule can do what no type check foresees (ask a time zone that does not exist): counted as its error, never a crash.
@@ -121,7 +132,7 @@ const STEP_TYPE = 'Step';
 const groupType = (group: string): string => `Step_${group}`;
 const CEL_TYPES: Readonly<Record<string, string>> = { timestamp: 'google.protobuf.Timestamp' };
 
-const createEnvironment = (lists: ListTypes, windows: ReadonlyMap<string, TimeWindow>): Environment => {
+const createEnvironment = (lists: ListTypes, windows: ReadonlyMap<string, TimeWindow>, meter: Meter): Environment => {
   const env = new Environment({ limits: LIMITS });
   const typeOf = (type: string): string => CEL_TYPES[type] ?? type;
   for (const [group, ctor] of GROUP_CLASSES) {
@@ -142,19 +153,34 @@ const createEnvironment = (lists: ListTypes, windows: ReadonlyMap<string, TimeWi
     fields: { ...Object.fromEntries(lists), exceptions: 'map<string, list<string>>' },
   });
   env.registerVariable('e', STEP_TYPE).registerVariable('cfg', 'Lists');
-  return registerFunctions(env, windows);
+  registerMeteredMethods(env, meter);
+  return registerFunctions(env, windows, meter);
 };
 
-const registerFunctions = (env: Environment, windows: ReadonlyMap<string, TimeWindow>): Environment => {
+const registerFunctions = (
+  env: Environment,
+  windows: ReadonlyMap<string, TimeWindow>,
+  { charge }: Meter,
+): Environment => {
+  const metered =
+    (of: (text: string, list: readonly string[]) => boolean, cost: (text: string, entry: string) => number) =>
+    (text: string, list: readonly string[]): boolean => {
+      for (const entry of list) charge(cost(text, entry));
+      return of(text, list);
+    };
+  const globOf = (text: string, patterns: readonly string[]): boolean =>
+    patterns.some((pattern) => matchesGlob(text, pattern));
+  const lengths = (text: string, entry: string): number => text.length + entry.length;
+  // One star is found in one pass; behind several, each place of the text may be tried with the rest of the pattern.
+  const globCost = (text: string, pattern: string): number =>
+    pattern.indexOf('*') === pattern.lastIndexOf('*') ? lengths(text, pattern) : text.length * pattern.length;
+  const globIn = metered(globOf, globCost);
   env
     .registerOperator('int == double', (a: bigint, b: number) => Number(a) === b)
-    .registerFunction(`string.${LINEAR_MATCH}(string): bool`, findsPattern)
-    .registerFunction('host_in(string, list<string>): bool', hostIn)
-    .registerFunction('cidr_in(string, list<string>): bool', cidrIn)
-    .registerFunction('glob(string, string): bool', matchesGlob)
-    .registerFunction('glob(string, list<string>): bool', (text: string, patterns: readonly string[]) =>
-      patterns.some((pattern) => matchesGlob(text, pattern)),
-    )
+    .registerFunction('host_in(string, list<string>): bool', metered(hostIn, lengths))
+    .registerFunction('cidr_in(string, list<string>): bool', metered(cidrIn, lengths))
+    .registerFunction('glob(string, string): bool', (text: string, pattern: string) => globIn(text, [pattern]))
+    .registerFunction('glob(string, list<string>): bool', globIn)
     .registerFunction(`has_label(${STEP_TYPE}, string): bool`, hasLabel)
     .registerFunction('in_window(google.protobuf.Timestamp, string): bool', (moment: Date, name: string) => {
       const window = windows.get(name);

@@ -67,7 +67,7 @@ const fact = (path: string, type: FieldType, says: string): StepField => ({
   says,
   read: (step) => {
     const text = step.facts[path];
-    if (text === undefined || text === '') return undefined;
+    if (text === undefined || text.trim() === '') return undefined;
     if (type === 'double') return Number.isFinite(Number(text)) ? Number(text) : undefined;
     return type === 'list<string>' ? text.split(',', ENTRIES_MAX) : text;
   },

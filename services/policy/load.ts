@@ -54,7 +54,8 @@ export const loadRuleSet = (files: readonly RuleFile[]): LoadOutcome => {
   );
   const { lists, problems: listProblems } = mergeLists(placedLists);
   problems.push(...listProblems);
-  const context: CompileContext = { compile: createConditions(lists.types, lists.windows), listTypes: lists.types };
+  const { compile: read, costSpent } = createConditions(lists.types, lists.windows);
+  const context: CompileContext = { compile: read, listTypes: lists.types };
   const judges = shaped.flatMap((each) => {
     const compiled = each === null ? null : compile(each, context);
     problems.push(...(compiled?.problems ?? []));
@@ -76,6 +77,7 @@ export const loadRuleSet = (files: readonly RuleFile[]): LoadOutcome => {
       views: lists.createViews(exceptions.flatMap(exceptionName)),
       forKind: indexByKind(judges),
       unfilledLists: lists.unfilled,
+      costSpent,
     },
   };
 };

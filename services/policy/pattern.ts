@@ -25,6 +25,9 @@ export const patternProblem = (pattern: string): string | null => {
 /** Whether the pattern, checked at load, is found in the text. Linear in the length of the text. */
 export const findsPattern = (text: string, pattern: string): boolean => compile(pattern).matcher(text).find();
 
+/** What a character of text costs, in units of the meter: the engine keeps as many threads as the program has places. */
+export const patternCost = (pattern: string): number => 20 + Math.ceil(compile(pattern).programSize() / 4);
+
 const compile = (pattern: string): RE2JS => {
   const known = compiled.get(pattern);
   if (known !== undefined) return known;

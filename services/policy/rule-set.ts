@@ -88,4 +88,6 @@ export interface RuleSet {
   };
   /** Lists that nobody has filled. */
   readonly unfilledLists: readonly string[];
+  /** What its conditions have cost so far, in units of the meter. */
+  readonly costSpent: () => number;
 }

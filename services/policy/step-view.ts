@@ -15,12 +15,22 @@ class Group {
   }
 }
 
+/** The normalizer cuts texts far shorter; steps of other origin must not make a condition look at megabytes. */
+const TEXT_CHARS_MAX = 16_384;
+
+const bounded = (value: unknown): unknown => {
+  if (typeof value === 'string') return value.length > TEXT_CHARS_MAX ? value.slice(0, TEXT_CHARS_MAX) : value;
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || value instanceof Date) return value;
+  const isLong = Object.values(value).some((each) => typeof each === 'string' && each.length > TEXT_CHARS_MAX);
+  return isLong ? Object.fromEntries(Object.entries(value).map(([key, each]) => [key, bounded(each)])) : value;
+};
+
 const defineFields = (target: object, fields: readonly StepField[]): void => {
   for (const field of fields) {
     const name = field.path.slice(field.path.indexOf('.') + 1);
     Object.defineProperty(target, name, {
       get(this: Group): unknown {
-        return this.isDoubted && field.isClaim === true ? undefined : field.read(this.step);
+        return this.isDoubted && field.isClaim === true ? undefined : bounded(field.read(this.step));
       },
     });
   }

@@ -14,6 +14,9 @@ export const TITLE_CHARS_MAX = 300;
 /** One value must not drown the title. */
 const VALUE_CHARS_MAX = 120;
 
+/** Line ends and other control characters, and those that turn the direction of what stands around them. */
+const UNSEEN = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]+/gu;
+
 type Part = { readonly text: string } | { readonly field: StepField } | { readonly extra: string };
 
 /** Parses a template; `extras` are the names it may use besides fields. */
@@ -51,6 +54,7 @@ const render = (parts: readonly Part[], step: AgentStep, extra: Readonly<Record<
       return value === undefined ? '(unknown)' : clip(valueText(value), VALUE_CHARS_MAX);
     })
     .join('')
+    .replace(UNSEEN, ' ')
     .slice(0, TITLE_CHARS_MAX)
     .toWellFormed();
 

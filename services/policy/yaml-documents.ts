@@ -93,6 +93,12 @@ interface Found {
   readonly message: string;
 }
 
+const keyProblem = (name: string, seen: ReadonlySet<string>): string | null => {
+  // Checks of shape would leave it out in silence.
+  if (name === '__proto__') return 'no key is called __proto__';
+  return seen.has(name) ? `the key ${name} stands twice` : null;
+};
+
 /** Aliases (a small file can unfold to gigabytes), double keys, keys that are no text, too deep nesting. */
 const structureProblems = (contents: unknown): readonly Found[] => {
   const found: Found[] = [];
@@ -110,7 +116,8 @@ const structureProblems = (contents: unknown): readonly Found[] => {
           continue;
         }
         const name = String(key.value);
-        if (seen.has(name)) found.push({ offset: startOf(key), message: `the key ${name} stands twice` });
+        const message = keyProblem(name, seen);
+        if (message !== null) found.push({ offset: startOf(key), message });
         seen.add(name);
       }
     },
