@@ -115,29 +115,6 @@ describe('models', () => {
   });
 });
 
-describe('an edge that many steps tell', () => {
-  const call = (id: string, start: number, provider: string) =>
-    llm(id, 'gpt-5', '', { start_unix_micros: start, provider });
-
-  test('carries the ids of the first of them by time, then by id, and the facts of all, sorted', () => {
-    const late = call('a', 9_000, 'zeta');
-    const first = call('c', 5_000, 'mu');
-    const tie = call('d', 5_000, 'alpha');
-    for (const batches of [[[late, tie, first]], [[first], [tie], [late]], [[tie], [late], [first]]]) {
-      const [edge, ...others] = netEdges(runBatches(batches).rows);
-      expect(others).toEqual([]);
-      expect([edge?.step_id, edge?.ts]).toEqual([first.step_id, '1970-01-01 00:00:00.005000']);
-      expect(edge?.to_fields).toEqual(['provider=alpha', 'provider=mu', 'provider=zeta']);
-    }
-  });
-
-  test('carries eight facts at most: the first in order, whatever came first', () => {
-    const steps = [...'lkjihgfedcba'].map((letter, at) => call(`s${at}`, 1_000 + at, letter));
-    const [edge] = netEdges(runBatches(steps.map((step) => [step])).rows);
-    expect(edge?.to_fields).toEqual([...'abcdefgh'].map((letter) => `provider=${letter}`));
-  });
-});
-
 describe('data, hosts and users', () => {
   const data = { 'data.namespace': 'postgres://db:5432', 'data.name': 'shop.orders' };
 
