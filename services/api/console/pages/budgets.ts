@@ -61,7 +61,7 @@ ${unknown && html`<span class="warn">+ at most ${money(row.unknown_ceiling_usd)}
 ${shares === null ? html`<p class="quiet">No limit above zero to compare with.</p>` : budgetBar(row, shares)}
 <p class="facts-line">${[
     html`${period(row)}, ${duration(Math.max(0, msOf(row.period_end) - view.nowMs))} left`,
-    html`${percent(row.calls - row.unknown_calls, row.calls)} of ${compact(row.calls)} calls known`,
+    row.calls > 0 && html`${percent(row.calls - row.unknown_calls, row.calls)} of ${compact(row.calls)} calls known`,
     row.reached.length > 0 && `reached: ${row.reached.map((level) => percent(level, 1)).join(', ')}`,
     forecastWords(view, row, forecast),
     html`last change ${when(row.computed_at, view.nowMs)}`,

@@ -1,3 +1,4 @@
+import type { PipelineReport } from '../../../runtime/pipeline.ts';
 import { type DeadLetterRow, deadLettersQuery, type ManifestRow, manifestQuery } from '../../queries/pipeline.ts';
 import { read } from '../../reads.ts';
 import { isoOf } from '../../time.ts';
@@ -39,7 +40,7 @@ const servicesSection = (view: View): Html => {
       ? [
           html`<tr><td class="name">${service.service}</td><td>${status(service.state)} <span class="quiet">${service.detail}</span></td><td colspan="6"></td></tr>`,
         ]
-      : service.partitions.map(
+      : service.partitions.toSorted(byTopic).map(
           (
             partition,
             index,
@@ -49,6 +50,11 @@ const servicesSection = (view: View): Html => {
         ),
   )}</tbody></table></div></section>`;
 };
+
+type Partition = PipelineReport['services'][number]['partitions'][number];
+
+const byTopic = (a: Partition, b: Partition): number =>
+  a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1;
 
 const manifestSection = (view: View, manifest: readonly ManifestRow[]): Html =>
   html`<section class="wide"><header><h2>Manifest</h2><span class="note">batches confirmed in the ${RANGES[view.range.name].words}</span></header>
