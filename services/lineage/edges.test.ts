@@ -58,3 +58,13 @@ test('of more edges than are kept, the first by time stay, whatever their ids', 
   const told = netEdges(runBatches([steps], { edgesMax: 3 }).rows).map(edgeText);
   expect(told).toEqual(['run invokes tool:* (more)', ...[27, 28, 29].map((at) => `run invokes tool:tool-${at}`)]);
 });
+
+test('what an agent reads that a tool called is read by the agent, not by that tool', () => {
+  const steps = [
+    stepOf('t', { step_kind: 'tool', tool_name: 'ask_refunds' }),
+    agent('a', 'refunds', 't'),
+    stepOf('x', { signal: 'action', span_id: 'a', step_kind: 'data_access', facts: { 'data.dataset': 'orders' } }),
+  ];
+  const told = netEdges(runBatches([steps]).rows).map(edgeText);
+  expect(told).toContain('agent:refunds reads dataset:orders');
+});

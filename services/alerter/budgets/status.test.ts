@@ -110,6 +110,9 @@ describe('a budget', () => {
     const raised = judge({ ...budget, limit: 1_100_000_000_000n }, period, spend, [], 5).event;
     expect(raised?.event_id).not.toBe(first?.event_id);
     expect(raised?.incident_id).not.toBe(first?.incident_id);
+    // On the first of a month its day and itself begin together.
+    const month = judge({ ...budget, period: 'month' }, { ...period, endMs: 31 * 86_400_000 }, spend, [], 5).event;
+    expect(month?.incident_id).not.toBe(first?.incident_id);
   });
 });
 
