@@ -3,6 +3,9 @@ import { durationMicros } from './duration.ts';
 import { matchesGlob } from './glob.ts';
 import { cidrIn, hostIn } from './hosts.ts';
 import { findsPattern, patternProblem } from './pattern.ts';
+import { judgeRun } from './run-step.ts';
+import { emptyState } from './state.ts';
+import { ruleText, setOf, stepsOf } from './step-fixture.ts';
 import { isInWindow, minuteOf } from './windows.ts';
 
 describe('host_in', () => {
@@ -116,4 +119,19 @@ test('durations are whole numbers with a unit, a year at most', () => {
     null,
     null,
   ]);
+});
+
+test.each([
+  'e.ts.getHours("Europe/Berlin") < 25 && double(e.ts.getDayOfWeek()) in [0, 1, 2, 3, 4, 5, 6]',
+  'e.ts > timestamp("2020-01-01T00:00:00Z") && e.ts - timestamp("2020-01-01T00:00:00Z") > duration("1h")',
+  'e.tool.name.split(" ")[0] == "x" && e.tool.name.size() == 3 && size(e.tool.name) > 2',
+  'e.labels["team"] == "red" && "team" in e.labels && has_label(e, "team=red") && has_label(e, "team")',
+  '["a", "b"].filter(x, x == "a").size() == 1 && ["a", "b"].exists_one(x, x == "a") && {"a": 1}["a"] == 1',
+  'e.tool.arguments.lowerAscii() == "axb" && e.tool.arguments.trim().upperAscii().startsWith("AX")',
+  'string(e.duration_ms) == "0" && double("1.5") > 1 && int(1.5) == 1 && -e.duration_ms * 2 / 3 <= 1 - 1',
+])('what the manual names is in the language: %s', (when) => {
+  const steps = stepsOf({ kind: 'tool', labels: { team: 'red' }, tool: { name: 'x y', arguments: 'aXb' } });
+  const { violations, errors } = judgeRun(emptyState('test|r'), steps, setOf(ruleText({ when: `'${when}'` })), 0);
+  expect(errors).toEqual([]);
+  expect(violations).toHaveLength(1);
 });
