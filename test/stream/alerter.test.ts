@@ -164,7 +164,9 @@ describe('a sink', () => {
     const sinks = ['stuck', 'flaky', 'good'].map(sinkNamed);
     const alerter = await startAlerter(log, store, outbound, sinks);
     const violation = violationOf(1);
-    await log.append([recordOf(violation), recordOf(violationOf(13, { severity: 'high' }))]);
+    // Of one run, so that the log keeps their order: else the worse one may come first, and nothing escalates.
+    const worse = violationOf(13, { severity: 'high', run_id: violation.run_id });
+    await log.append([recordOf(violation), recordOf(worse)]);
     const to = (name: string) => posts.filter((post) => post.url.includes(name));
     await until('the good one has two', async () => (to('good').length === 2 ? true : null));
     await log.append([actOn(violation, 'acknowledged', 'ack-1'), actOn(violation, 'resolved', 'resolve-1')]);
