@@ -57,6 +57,12 @@ describe('config', () => {
     for (const problem of problems) expect(problem.allowed).not.toBe('');
   });
 
+  test('a mistyped name does not tell its value, which may be a secret', () => {
+    const problems = problemsOf(fileWith(''), { TACHO_KAFKA_SASL_PASWORD: 'hunter2' });
+    expect(problems.map((problem) => problem.key)).toEqual(['TACHO_KAFKA_SASL_PASWORD']);
+    expect(JSON.stringify(problems)).not.toContain('hunter2');
+  });
+
   test('an empty port is a problem, not port 0', () => {
     expect(problemsOf(fileWith(''), { TACHO_API_PORT: '' }).map((p) => p.key)).toEqual(['api.port']);
   });

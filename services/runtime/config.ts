@@ -87,7 +87,12 @@ const overlayEnvironment = (tree: Tree, environment: Environment, problems: Conf
     if (!name.startsWith('TACHO_') || value === undefined || IGNORED.has(name)) continue;
     const path = pathOf(name);
     if (path === null) {
-      problems.push({ key: name, value, allowed: 'TACHO_<SECTION>_<KEY> of a key in config/tachograph.yaml' });
+      // Its value stays unsaid: it may be a secret under a mistyped name.
+      problems.push({
+        key: name,
+        value: 'unknown name',
+        allowed: 'TACHO_<SECTION>_<KEY> of a key in config/tachograph.yaml',
+      });
       continue;
     }
     setKey(tree, path.section, path.key, value);
