@@ -1,6 +1,9 @@
 const FIRST_BYTES = 64 * 1024;
 /** A character of JavaScript takes at most three bytes of UTF-8. */
 const BYTES_PER_CHAR_MAX = 3;
+/** Up to so many characters a loop over them is faster than the call into the runtime. */
+const LOOP_CHARS_MAX = 32;
+const ASCII_END = 0x80;
 const TWO_POW_32 = 0x1_0000_0000;
 
 /** Bytes that grow at their end; little-endian, as ClickHouse writes. */
@@ -70,7 +73,7 @@ export class ByteSink {
     const bytesMax = value.length * BYTES_PER_CHAR_MAX;
     if (bytesMax < 0x80) {
       this.#reserve(bytesMax + 1);
-      const written = this.#bytes.write(value, this.#at + 1, 'utf8');
+      const written = this.#ascii(value) ? value.length : this.#bytes.write(value, this.#at + 1, 'utf8');
       this.#bytes[this.#at] = written;
       this.#at += written + 1;
       return;
@@ -79,6 +82,18 @@ export class ByteSink {
     this.varint(bytes);
     this.#reserve(bytes);
     this.#at += this.#bytes.write(value, this.#at, 'utf8');
+  }
+
+  /** Writes a short text of ASCII behind the place of its length; false: it is none. */
+  #ascii(value: string): boolean {
+    if (value.length > LOOP_CHARS_MAX) return false;
+    const from = this.#at + 1;
+    for (let at = 0; at < value.length; at += 1) {
+      const code = value.charCodeAt(at);
+      if (code >= ASCII_END) return false;
+      this.#bytes[from + at] = code;
+    }
+    return true;
   }
 
   #reserve(bytes: number): void {
