@@ -244,9 +244,9 @@ const fail = (error: unknown): number => {
   // Asked to stop in the middle of a wait: no failure, nothing to say.
   if (error instanceof TransportError && error.code === 'ABORTED' && stop.signal.aborted) return EXIT_STOPPED;
   if (error instanceof TransportError) {
-    process.stderr.write(
-      `${error.message}${error.cause instanceof Error ? `\n  because: ${error.cause.message}` : ''}\n`,
-    );
+    const because = error.cause instanceof Error ? error.cause.message.trim() : '';
+    const isTold = error.message.includes(because);
+    process.stderr.write(`${error.message}${isTold ? '' : `\n  because: ${because}`}\n`);
     return 1;
   }
   process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);

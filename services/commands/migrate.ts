@@ -1,5 +1,4 @@
-import { renderDdl } from '../runtime/store/ddl.ts';
-import { missingMigrations, readMigrations } from '../runtime/store/migrate.ts';
+import { missingMigrations, printedSchema } from '../runtime/store/migrate.ts';
 import { openClientStore, retentionDays } from './open-store.ts';
 import type { World } from './world.ts';
 
@@ -41,15 +40,12 @@ const check = async (world: World): Promise<number> => {
 
 const print = (world: World): void => {
   const { clickhouse } = world.config;
-  for (const migration of readMigrations()) {
-    world.print(`-- ${migration.version}`);
-    world.print(
-      renderDdl(migration.sql, {
-        database: clickhouse.database,
-        replication: clickhouse.cluster !== '',
-        retentionDays: retentionDays(world.config),
-        ...(clickhouse.cluster === '' ? {} : { cluster: clickhouse.cluster }),
-      }),
-    );
-  }
+  world.print(
+    printedSchema({
+      database: clickhouse.database,
+      replication: clickhouse.cluster !== '',
+      retentionDays: retentionDays(world.config),
+      ...(clickhouse.cluster === '' ? {} : { cluster: clickhouse.cluster }),
+    }),
+  );
 };

@@ -3,10 +3,12 @@ import type { Config } from '../runtime/config-schema.ts';
 import { findRunningEngine } from '../runtime/engine/engine-file.ts';
 import { startEmbeddedEngine } from '../runtime/engine/spawn.ts';
 import { createSupervisedEngine } from '../runtime/engine/supervise.ts';
+import { TransportError } from '../runtime/errors.ts';
 import type { Store } from '../runtime/ports.ts';
 import { askClickHouse, type RawAnswer } from '../runtime/store/ask.ts';
 import { createClickHouseStore } from '../runtime/store/clickhouse.ts';
 import type { RetentionDays } from '../runtime/store/ddl.ts';
+import { clickHouseCode } from '../runtime/store/failure.ts';
 import { type Migrated, migrate } from '../runtime/store/migrate.ts';
 import { makeDataFolder } from './data-folder.ts';
 import type { World } from './world.ts';
@@ -135,6 +137,39 @@ const opened = async (
     applySchema,
     close,
   };
+};
+
+/**
+ * For services whose schema somebody else makes: without any they would wait for its tables partition by partition.
+ * Throws TransportError STORE_REJECTED, with what to do, when the database has none. Looks at tables, not at versions: the
+ * schema may have been applied by hand, or be that of the version before (rolling upgrade). A store that is away is
+ * waited for by whoever needs it.
+ */
+export const requireSchema = async (world: World, { store, url }: OpenStore): Promise<void> => {
+  const { database, manage_schema } = world.config.clickhouse;
+  if (manage_schema || (await countTables(store, database)) !== 0) return;
+  throw new TransportError(
+    'STORE_REJECTED',
+    `ClickHouse at ${url} has no tables in database ${database}: run tacho migrate, or let this process make them (clickhouse.manage_schema, TACHO_CLICKHOUSE_MANAGE_SCHEMA=true)`,
+    { retryable: false },
+  );
+};
+
+const UNKNOWN_DATABASE = 81;
+
+/** null: it cannot be told now. */
+const countTables = async (store: Store, database: string): Promise<number | null> => {
+  try {
+    const rows = await store.query<{ tables: string }>(
+      'SELECT toString(count()) AS tables FROM system.tables WHERE database = {database:String}',
+      { database },
+    );
+    return Number(rows[0]?.tables);
+  } catch (error) {
+    if (clickHouseCode(error) === UNKNOWN_DATABASE) return 0;
+    if (error instanceof TransportError) return null;
+    throw error;
+  }
 };
 
 const migrateStore = async (world: World, store: Store): Promise<Migrated> => {

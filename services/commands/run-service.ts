@@ -7,7 +7,7 @@ import { openAccess } from './open-access.ts';
 import { openBudgets } from './open-budgets.ts';
 import { healthDoorsOf } from './open-health.ts';
 import { openLog } from './open-log.ts';
-import { openClientStore } from './open-store.ts';
+import { openClientStore, requireSchema } from './open-store.ts';
 import { topicSpecs } from './topic-specs.ts';
 import type { World } from './world.ts';
 
@@ -49,6 +49,7 @@ const runOnLog = async (
   const crash = new AbortController();
   const opened = name === 'receiver' ? null : await openClientStore(world);
   try {
+    if (opened !== null) await requireSchema(world, opened);
     const { createDeferredStore } = await import('../runtime/store/deferred.ts');
     const store = opened?.store ?? createDeferredStore();
     const adapters: Adapters = { log, store, readonlyStore: opened?.readonlyStore ?? store, access, budgets };

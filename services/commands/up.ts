@@ -13,7 +13,7 @@ import { untilIdle } from './idle-watch.ts';
 import { openAccess } from './open-access.ts';
 import { openBudgets } from './open-budgets.ts';
 import { openLog } from './open-log.ts';
-import { type OpenStore, openServingStore } from './open-store.ts';
+import { type OpenStore, openServingStore, requireSchema } from './open-store.ts';
 import { topicSpecs } from './topic-specs.ts';
 import type { World } from './world.ts';
 
@@ -65,6 +65,7 @@ export const up = async (world: World, options: UpOptions): Promise<number> => {
       health: () => ({ state: 'ok', detail: '' }),
       drain: opened.close,
     });
+    await requireSchema(world, opened);
     store.set(opened.store);
     readonlyStore.set(opened.readonlyStore);
     const audits = createAuditService({ ...AUDIT, settleMs: opened.settleMs }, { ...world, store });

@@ -80,6 +80,20 @@ ORDER BY version
 SETTINGS {{dedup}};
 `;
 
+/**
+ * The whole schema as text for whoever applies it by hand: the database, every file, and the record of each, without which
+ * `missingMigrations` would miss them for ever.
+ */
+export const printedSchema = (options: DdlOptions): string =>
+  [
+    renderDdl(BOOTSTRAP, options),
+    ...readMigrations().flatMap(({ version, sql, checksum }) => [
+      `-- ${version}`,
+      renderDdl(sql, options),
+      `INSERT INTO ${options.database}.schema_migrations SELECT '${version}', '${checksum}', now64(3);`,
+    ]),
+  ].join('\n');
+
 /** Every statement is IF NOT EXISTS or repeatable: a migration killed half-way is simply applied again. */
 const apply = async (store: Store, migration: Migration, ddl: DdlOptions): Promise<void> => {
   for (const statement of splitStatements(renderDdl(migration.sql, ddl))) await store.command(statement);
