@@ -258,3 +258,5 @@ try {
 } catch (error) {
   process.exitCode = fail(error);
 }
+// Told to stop, and everything drained: a client that still tries to connect must not hold the process.
+if (stop.signal.aborted) process.exit();

@@ -18,6 +18,23 @@ export const startAll = async (services: readonly Service[], logger: Logger, clo
   }
 };
 
+/**
+ * Waits for a part of the start that has no ear for a stop, such as a client that tries to connect. False: told to stop
+ * first; the task goes on by itself until what it works on is closed.
+ */
+export const endsBeforeStop = async (task: Promise<void>, stop: AbortSignal): Promise<boolean> => {
+  const waiting = new AbortController();
+  const stopped = new Promise<boolean>((done) => {
+    if (stop.aborted) done(false);
+    stop.addEventListener('abort', () => done(false), { signal: waiting.signal });
+  });
+  try {
+    return await Promise.race([task.then(() => true), stopped]);
+  } finally {
+    waiting.abort();
+  }
+};
+
 /** Drains in reverse order, each with a deadline. */
 export const drainAll = async (services: readonly Service[], logger: Logger, clock: Clock): Promise<void> => {
   for (const service of [...services].reverse()) {

@@ -2,7 +2,7 @@ import { createPingCheck, type HealthCheck } from '../runtime/http/health-door.t
 import type { PipelineReport } from '../runtime/pipeline.ts';
 import type { Service } from '../runtime/ports.ts';
 import { type Adapters, apiOf, receiverOf, STREAM_SERVICES, streamServiceOf } from './composition.ts';
-import { drainAll, startAll } from './deadline.ts';
+import { drainAll, endsBeforeStop, startAll } from './deadline.ts';
 import { openAccess } from './open-access.ts';
 import { openBudgets } from './open-budgets.ts';
 import { healthDoorsOf } from './open-health.ts';
@@ -64,7 +64,7 @@ const runOnLog = async (
     ];
     const stop = AbortSignal.any([world.stop, crash.signal]);
     try {
-      await log.ensureTopics(topicSpecs(world.config));
+      if (!(await endsBeforeStop(log.ensureTopics(topicSpecs(world.config)), world.stop))) return 0;
       await startAll([service], world.logger, world.clock);
       world.print(`tacho ${name} is running; Ctrl-C stops`);
       await new Promise<void>((resolve) => {

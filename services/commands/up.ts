@@ -6,7 +6,7 @@ import type { PipelineReport } from '../runtime/pipeline.ts';
 import type { Service } from '../runtime/ports.ts';
 import { createDeferredStore } from '../runtime/store/deferred.ts';
 import { apiOf, receiverOf, STREAM_SERVICES, streamServiceOf } from './composition.ts';
-import { drainAll, startAll } from './deadline.ts';
+import { drainAll, endsBeforeStop, startAll } from './deadline.ts';
 import { demoOf } from './demo.ts';
 import { untilEnginePlaceIsFree } from './engine-place.ts';
 import { untilIdle } from './idle-watch.ts';
@@ -54,7 +54,7 @@ export const up = async (world: World, options: UpOptions): Promise<number> => {
   const doors: readonly Service[] = [receiver, apiOf(world, adapters, report, options.demo)];
   const running: Service[] = [];
   try {
-    await log.ensureTopics(topicSpecs(world.config));
+    if (!(await endsBeforeStop(log.ensureTopics(topicSpecs(world.config)), world.stop))) return 0;
     await startAll(doors, world.logger, world.clock);
     running.push(...doors);
     const opened = await openUnlessStopped(world);
