@@ -15,6 +15,8 @@ export interface StepField {
   readonly write?: (value: unknown) => Partial<AgentStep>;
   /** Told by whoever acts about its own act: from vantage `agent` it excuses nothing (`unless`). */
   readonly isClaim?: true;
+  /** Holds what was said to a tool: shown to those with the grant `content` only, so no title may carry it. */
+  readonly isContent?: true;
 }
 
 /** Entries of a fact that is a list: the normalizer keeps facts far shorter. */
@@ -183,7 +185,7 @@ export const STEP_FIELDS: readonly StepField[] = [
   },
   column('tool.name', 'tool_name', 'tool'),
   column('tool.call_id', 'tool_call_id', 'id of the call in the conversation'),
-  column('tool.arguments', 'tool_arguments', 'canonical JSON, redacted, cut at 4 KiB'),
+  { ...column('tool.arguments', 'tool_arguments', 'canonical JSON, redacted, cut at 4 KiB'), isContent: true },
   column('tool.arguments_hash', 'tool_arguments_hash', 'of the whole arguments'),
   column('tool.result_hash', 'tool_result_hash', 'of the whole result'),
   column('tool.schema_hash', 'tool_schema_hash', 'of name, description and schema'),

@@ -96,14 +96,14 @@ test('a title is one line, whatever the rule or the step puts into it', () => {
 
 /** A rule for every field of every type, so that each of them is read, shown and kept. */
 const EVERY_FIELD = setOf(
-  STEP_FIELDS.map(({ path, type }, at) => {
+  STEP_FIELDS.map(({ path, type, isContent }, at) => {
     const text =
       type.startsWith('map') || type.startsWith('list') ? `e.${path}.size() >= 0.0` : `e.${path} == e.${path}`;
     return ruleText({
       id: `field.${at}`,
       on: '[tool, llm, egress, other]',
       when: `'${text}'`,
-      title: `"{{e.${path}}}"`,
+      title: isContent === true ? 'content' : `"{{e.${path}}}"`,
       dedupe: `{key: [e.${path}]}`,
     });
   }).join('---\n'),

@@ -67,6 +67,7 @@ const REFUSED: readonly (readonly [why: string, text: string, place: string, say
   ['501 nodes', ruleText({ when: `'[${Array(501).fill('1').join(',')}].exists(x, x == 1)'` }), 'r.yaml:8', 'xceed'],
   ['33 levels', ruleText({ when: `${'('.repeat(40)}true${')'.repeat(40)}` }), 'r.yaml:8', 'xceed'],
   ['an unknown name in a title', ruleText({ title: '"x {{e.tol}}"' }), 'r.yaml:5:11', '{{e.tol}}'],
+  ['content in a title', ruleText({ title: '"x {{e.tool.arguments}}"' }), 'r.yaml:5:11', 'grant content'],
   ['an open title', ruleText({ title: '"x {{e.name"' }), 'r.yaml:5:11', '{{ without its }}'],
   ['an unknown dedupe key', ruleText({ dedupe: '{key: [e.host]}' }), 'r.yaml:9:16', 'e.host is no field'],
   ['a window that is no duration', ruleText({ dedupe: '{window: 10}' }), 'r.yaml:9:18', '500ms, 30s'],

@@ -31,7 +31,8 @@ export const parseTemplate = (
     const name = match[1] ?? '';
     const field = stepField(name);
     parts.push({ text: text.slice(at, match.index) });
-    if (field !== undefined) parts.push({ field });
+    if (field?.isContent === true) problems.push({ offset: match.index, message: contentName(name) });
+    else if (field !== undefined) parts.push({ field });
     else if (extras.includes(name)) parts.push({ extra: name });
     else problems.push({ offset: match.index, message: unknownName(name, extras) });
     at = match.index + match[0].length;
@@ -45,6 +46,9 @@ export const parseTemplate = (
 
 const unknownName = (name: string, extras: readonly string[]): string =>
   `{{${name}}}: a title names fields of the step, such as {{e.tool.name}}${extras.length === 0 ? '' : `, or ${extras.join(', ')}`}`;
+
+const contentName = (name: string): string =>
+  `{{${name}}}: titles go to everybody who is told, and this may be read with the grant content only; it stands in the evidence`;
 
 const render = (parts: readonly Part[], step: AgentStep, extra: Readonly<Record<string, string>>): string =>
   parts
