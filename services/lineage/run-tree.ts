@@ -1,3 +1,4 @@
+import { buildSpanTree, spanAbove } from '../../schemas/span-tree.ts';
 import type { Evidence } from './evidence.ts';
 
 /** Where a step stands in its run: everything the steps above it decide. */
@@ -25,19 +26,7 @@ export interface RunTree {
 
 /** Builds the tree of what has come; the order in which it came does not matter. Takes time in proportion to steps. */
 export const buildRunTree = (evidence: Iterable<Evidence>): RunTree => {
-  const steps = [...evidence].sort((a, b) => (a.step_id < b.step_id ? -1 : 1));
-  const spans = new Map<string, Evidence>();
-  for (const step of steps) {
-    const key = spanKey(step.trace_id, step.span_id);
-    if (step.signal === 'span' && step.span_id !== '' && !spans.has(key)) spans.set(key, step);
-  }
-  const namedAbove = (step: Evidence): Evidence | null => {
-    const above = spanAbove(step);
-    const found = above === '' ? undefined : spans.get(spanKey(step.trace_id, above));
-    return found === undefined || found === step ? null : found;
-  };
-  const tops = circleTops(spans.values(), namedAbove);
-  const parentOf = (step: Evidence): Evidence | null => (tops.has(step) ? null : namedAbove(step));
+  const { steps, parentOf, spanOf } = buildSpanTree(evidence);
   const places = new Map<Evidence, Place>();
   const placeOf = (step: Evidence): Place => {
     // Down from the first ancestor whose place is known: chains can be as long as the run, so there is no recursion.
@@ -50,7 +39,7 @@ export const buildRunTree = (evidence: Iterable<Evidence>): RunTree => {
     }
     return places.get(step) ?? TOP;
   };
-  return { steps, placeOf, spanOf: (traceId, spanId) => spans.get(spanKey(traceId, spanId)) ?? null };
+  return { steps, placeOf, spanOf };
 };
 
 const topOf = (step: Evidence): Place => (spanAbove(step) === '' ? TOP : LOOSE);
@@ -67,34 +56,3 @@ const below = (parent: Evidence, above: Place): Place => {
     isLoose: above.isLoose,
   };
 };
-
-/** The step with the smallest id of each circle of parents: taken as its top. */
-const circleTops = (
-  spans: Iterable<Evidence>,
-  parentOf: (step: Evidence) => Evidence | null,
-): ReadonlySet<Evidence> => {
-  const tops = new Set<Evidence>();
-  const done = new Set<Evidence>();
-  for (const span of spans) {
-    const trail: Evidence[] = [];
-    const onTrail = new Set<Evidence>();
-    let next: Evidence | null = span;
-    while (next !== null && !done.has(next) && !onTrail.has(next)) {
-      trail.push(next);
-      onTrail.add(next);
-      next = parentOf(next);
-    }
-    if (next !== null && onTrail.has(next)) {
-      const circle = trail.slice(trail.indexOf(next));
-      tops.add(circle.reduce((least, step) => (step.step_id < least.step_id ? step : least)));
-    }
-    for (const step of trail) done.add(step);
-  }
-  return tops;
-};
-
-/** Id of the span above a step: for a span its parent, for a log or action the span it happened in; '' at the top. */
-const spanAbove = (step: Evidence): string =>
-  step.signal === 'span' ? step.parent_span_id : step.span_id === '' ? step.parent_span_id : step.span_id;
-
-const spanKey = (traceId: string, spanId: string): string => `${traceId}|${spanId}`;

@@ -1,4 +1,4 @@
-import type { AgentStep } from '../../schemas/agent-step.ts';
+import { type AgentStep, BLANK_STEP } from '../../schemas/agent-step.ts';
 import { hash128 } from '../../schemas/identity.ts';
 import { STATUSES, STEP_KINDS, VANTAGES } from '../../schemas/step-kinds.ts';
 import { durationMicros } from './duration.ts';
@@ -97,57 +97,16 @@ const onlySaid = (call: NonNullable<AgentStep['call']>): Partial<NonNullable<Age
     Object.entries(call).filter(([key, value]) => BLANK_CALL[key as keyof typeof BLANK_CALL] !== value),
   );
 
-/** A step about which nothing is known but when it was. */
-const BLANK: Omit<AgentStep, 'tenant_id' | 'step_id' | 'end_unix_micros' | 'start_unix_micros' | 'logged_at_ms'> = {
+/** What every step of a test has, whatever it says of itself. */
+const FRAME = {
+  ...BLANK_STEP,
   run_id: hash128(['run of a test']),
-  signal: 'span',
-  vantage: 'agent',
   log_id: 'test',
   log_topic: 'test',
-  log_partition: 0,
-  log_offset: 0,
-  log_index: 0,
-  trace_id: '',
-  span_id: '',
-  parent_span_id: '',
-  links: [],
-  step_kind: 'other',
   name: 'test',
   service: 'test',
-  environment: null,
   family: 'test',
   scope_name: 'test',
-  scope_version: '',
-  session_id: null,
-  agent_name: null,
-  agent_id: null,
-  agent_version: null,
-  workflow: null,
-  user_id: null,
-  on_behalf_of: null,
-  account: null,
-  tool_name: null,
-  tool_call_id: null,
-  tool_arguments: null,
-  tool_arguments_hash: null,
-  tool_result_hash: null,
-  tool_schema_hash: null,
-  prompt_name: null,
-  prompt_version: null,
-  provider: null,
-  request_model: null,
-  response_model: null,
-  response_id: null,
-  region: null,
-  service_tier: null,
-  call: null,
-  status: 'unset',
-  error_type: null,
-  error_message: null,
-  attempt: null,
-  flags: [],
-  labels: {},
-  facts: {},
 };
 
 /** The steps of a test as the fold would get them, in time order; `startMicros`: the moment `0s`. */
@@ -158,7 +117,7 @@ export const testSteps = (steps: readonly TestStep[], tenant: string, startMicro
       const { tool_arguments: args } = told;
       const hash = args === undefined || args === null ? {} : { tool_arguments_hash: hash128([args]) };
       return {
-        ...BLANK,
+        ...FRAME,
         tenant_id: tenant,
         step_id: hash128(['step of a test', String(index)]),
         span_id: hash128(['span of a test', String(index)]).slice(0, 16),
