@@ -192,6 +192,9 @@ const appendSlice = async (deps: LandDeps, slice: readonly OutgoingRecord[], sig
   }
 };
 
+/** The last whole hour a DateTime can hold, in February 2106: steps that claim to be later are counted there. */
+const LAST_HOUR = 4_294_965_600;
+
 const manifestOf = (
   service: string,
   batch: RecordBatch,
@@ -216,7 +219,7 @@ const manifestOf = (
       filtered: output.counts.filtered,
       empty: output.counts.empty,
       produced: Object.fromEntries(produced),
-      hours: output.counts.hours,
+      hours: [...new Set(output.counts.hours.map((hour) => Math.max(0, Math.min(hour, LAST_HOUR))))],
       batch_id: batch.batchId,
       logged_at: utcMillis(batch.records.reduce((latest, record) => Math.max(latest, record.timestampMs), 0)),
     },
