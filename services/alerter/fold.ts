@@ -25,6 +25,7 @@ export const ALERTER = 'alerter';
  */
 export const incidentFold: Fold<IncidentEvent, IncidentMemory> = {
   service: ALERTER,
+  tables: ['incident_events', 'incident_deliveries', 'incidents'],
   decode: (record) => {
     const decoded = decodeIncidentEvent(record.value);
     return decoded.kind === 'ok' ? { kind: 'ok', value: datedBy(record, boundEvent(decoded.value)) } : decoded;

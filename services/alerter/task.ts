@@ -38,6 +38,7 @@ export const createAlerterTask = (settings: RoutingSettings, deps: SenderDeps): 
     task: {
       service: ALERTER,
       topics: [TOPICS.violations, TOPICS.incidents],
+      tables: fold.tables,
       createProcessor: (partition) =>
         partition.topic === TOPICS.violations ? createViolationProcessor() : createEventProcessor(partition),
     },

@@ -10,6 +10,7 @@ import { emptyState, type LineageState, parseState, serialiseState } from './sta
  */
 export const createLineageFold = (): Fold<AgentStep, LineageState> => ({
   service: 'lineage',
+  tables: ['lineage_edges'],
   decode: (record) => decodeAgentStep(record.value),
   keyOf: (step) => `${step.tenant_id}|${step.run_id}`,
   empty: emptyState,

@@ -24,6 +24,7 @@ export const createNormalizerTask = (settings: NormalizerSettings, deps: Normali
   return {
     service: 'normalizer',
     topics: settings.sources.map((source) => source.topic),
+    tables: ['spans', 'span_content', 'dead_letters'],
     createProcessor: (place) => {
       const source = settings.sources.find((candidate) => candidate.topic === place.topic);
       assert(source !== undefined, `no source names the topic ${place.topic}`);

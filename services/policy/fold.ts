@@ -32,6 +32,7 @@ export interface PolicyObserver {
  */
 export const createPolicyFold = (sets: RuleSets, observer: PolicyObserver): Fold<AgentStep, PolicyState> => ({
   service: 'policy',
+  tables: ['policy_violations', 'policy_coverage'],
   decode: (record) => decodeAgentStep(record.value),
   keyOf: (step) => `${step.tenant_id}|${step.run_id}`,
   empty: emptyState,

@@ -233,14 +233,19 @@ describe('an alerter under failures', () => {
     const running = await feedUnderFailures(unreliable(store, random), outbound, random);
     await untilFolded(log, [running.alerter]);
     // 12 incidents; each opens low and escalates three times, unless severities overtook one another in the log.
-    const rows = await until('all is told', async () => {
-      await untilFolded(log, [running.alerter]);
-      const [due] = await store.query<{ n: string }>(
-        `SELECT countIf(notification = 'wanted') AS n FROM incident_events`,
-      );
-      const found = await readDeliveries(store);
-      return found.length === Number(due?.n) && found.every((row) => row.state === 'sent') ? found : null;
-    });
+    const rows = await until(
+      'all is told',
+      async () => {
+        await untilFolded(log, [running.alerter]);
+        const [due] = await store.query<{ n: string }>(
+          `SELECT countIf(notification = 'wanted') AS n FROM incident_events`,
+        );
+        const found = await readDeliveries(store);
+        return found.length === Number(due?.n) && found.every((row) => row.state === 'sent') ? found : null;
+        // Retries wait for up to 16 s each here, and of one incident one waits for the other.
+      },
+      150_000,
+    );
     await stopAll([running.alerter]);
 
     const incidents = await store.query<{ severity: string; observations: string; pending: string }>(
@@ -255,5 +260,5 @@ describe('an alerter under failures', () => {
     for (const [key, texts] of bodies) expect(texts.size, `seed ${SEED}: ${key}`).toBe(1);
     const report = await audit(store, { clock: systemClock, settleMs: 0 });
     expect(report.results.flatMap((result) => [...result.findings, ...result.waiting]).slice(0, 9)).toEqual([]);
-  }, 180_000);
+  }, 300_000);
 });

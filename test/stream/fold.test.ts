@@ -13,6 +13,7 @@ import { silentLogger, startTestEngine, type TestEngine } from '../support/engin
 /** Counts the records of a key: the smallest fold whose state shows what was loaded. */
 const counting: Fold<string, number> = {
   service: 'counting',
+  tables: [],
   decode: (record) => ok(Buffer.from(record.value).toString('utf8')),
   keyOf: (key) => key,
   empty: () => 0,

@@ -31,6 +31,7 @@ const rowsOf = (batch: RecordBatch): readonly Row[] =>
 const task = (topic: string, variant = ''): StreamTask => ({
   service: 'normalizer',
   topics: [topic],
+  tables: ['dead_letters'],
   createProcessor: () => ({
     variant: () => variant,
     build: async (batch) => ({

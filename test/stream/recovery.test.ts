@@ -28,12 +28,17 @@ const rowsOf = (batch: RecordBatch): readonly Row[] =>
     logged_at: utcMillis(record.timestampMs),
   }));
 
+const isQuiet = (record: { readonly value: Uint8Array }): boolean =>
+  Buffer.from(record.value).toString().startsWith('quiet');
+
 const taskOf = (topic: string): StreamTask => ({
   service: SERVICE,
   topics: [topic],
+  tables: ['run_state'],
   createProcessor: () => ({
     build: async (batch) => ({
-      tables: [{ table: 'run_state', identity: ['run_key'], rows: rowsOf(batch) }],
+      // As a task that only passes records on: batches of quiet records write no table at all.
+      tables: batch.records.every(isQuiet) ? [] : [{ table: 'run_state', identity: ['run_key'], rows: rowsOf(batch) }],
       produce: [],
       deadLetters: [],
       counts: { duplicates: 0, filtered: 0, empty: 0, hours: [] },
@@ -167,6 +172,41 @@ describe('recovery of the stream loop', () => {
     log.faults.loseOffsets(GROUP);
     await readAll(34, 3);
     expect(await stored()).toEqual(upTo(34));
+  });
+
+  test('it is found also when no batch of the service has written that table before', async () => {
+    await log.append(Array.from({ length: 5 }, (_, at) => ({ topic, key: 'k', value: Buffer.from(`quiet ${at}`) })));
+    await engine.store.command('TRUNCATE TABLE batches');
+    await readAll(5);
+    await append(20);
+    let isDead = false;
+    const first = await start(
+      withPlan(async (rows, token) => {
+        if (!isDead) await engine.store.insert('run_state', rows.slice(0, 4), { token: `${token}/part` });
+        isDead = true;
+        throw died();
+      }),
+    );
+    await until('the process died', async () => (isDead ? true : null));
+    await first.drain();
+    log.faults.loseOffsets(GROUP);
+    await readAll(25, 3);
+    expect(await stored()).toEqual(upTo(25).slice(5));
+  });
+
+  test('a task that writes a table it does not name is a bug, said at once', async () => {
+    await append(1);
+    const crashes: unknown[] = [];
+    const deps = { log, store: engine.store, clock: systemClock, logger: silentLogger, metrics: createMetrics() };
+    const service = createStreamService(
+      deps,
+      { ...taskOf(topic), tables: [] },
+      { batchRecordsMax: 1, batchBytesMax: 1_000, lingerMs: 5, idleMs: 50, onCrash: (error) => crashes.push(error) },
+    );
+    await service.start();
+    await until('the bug is told', async () => (crashes.length > 0 ? true : null));
+    expect(String(crashes[0])).toContain('does not name its table run_state');
+    await service.drain();
   });
 
   test('a plain offset of another life of the log is not believed', async () => {

@@ -4,7 +4,14 @@ import { dlqOf } from '../../../schemas/topics.ts';
 import type { LogRecord, OutgoingRecord, Row, Store } from '../ports.ts';
 import { readStates } from './run-states.ts';
 import { utcMillis } from './time.ts';
-import type { BatchOutput, BatchProcessor, RecordBatch, StreamTask, TableRows } from './types.ts';
+import {
+  type BatchOutput,
+  type BatchProcessor,
+  type RecordBatch,
+  STATE_TABLE,
+  type StreamTask,
+  type TableRows,
+} from './types.ts';
 
 /** What a fold is told of the batch it steps through; the same at every replay. */
 export interface FoldContext {
@@ -30,6 +37,8 @@ export interface Stepped<State> {
  */
 export interface Fold<Input, State> {
   readonly service: string;
+  /** Every table `step` may write. */
+  readonly tables: readonly string[];
   readonly decode: (record: LogRecord) => Outcome<Input>;
   readonly keyOf: (input: Input) => string;
   readonly empty: (key: string) => State;
@@ -62,6 +71,7 @@ export const createFoldTask = <Input, State>(
 ): StreamTask => ({
   service: fold.service,
   topics,
+  tables: [...fold.tables, STATE_TABLE],
   createProcessor: (partition) => createFoldProcessor(fold, partition, deps.store),
 });
 
@@ -209,7 +219,7 @@ const stepAll = <Input, State>(
   }));
   // State after the outputs it accounts for: a state row without its outputs would swallow them at replay.
   tables.push({
-    table: 'run_state',
+    table: STATE_TABLE,
     // Batches of two folds over one topic have the same id: without the service, one would take the other's rows for its own.
     identity: ['service', 'run_key'],
     rows: stateRows,

@@ -25,7 +25,7 @@ export const createPartitionLoop = async (
   task: StreamTask,
   assignment: Assignment,
 ): Promise<PartitionLoop> => {
-  const start = await findStart(deps, task.service, assignment);
+  const start = await findStart(deps, task, assignment);
   if (start.gap !== null) deps.logger.error({ ...place(task, assignment), ...start }, start.gap);
   // The manifest is ahead of the group (a batch was confirmed, its acknowledgement was not): tell the group, so that
   // lag reads right. With an open intent the group's offset must stay where it is.
@@ -167,6 +167,10 @@ class Loop implements PartitionLoop {
     // The intent. Refused (FENCED) means: nothing of this batch was inserted by us, its next owner reads it again.
     await this.#assignment.commit(first, intentMetadata(end, logId, variant));
     const output = await this.#whileAlive(() => this.#processor.build(batch, signal));
+    for (const { table } of output.tables) {
+      if (!this.#task.tables.includes(table))
+        throw new InvariantError(`${this.#task.service} does not name its table ${table}`);
+    }
     let isFirstTry = replayed === undefined;
     await this.#whileAlive(async () => {
       const isVerified = !isFirstTry;

@@ -1,5 +1,6 @@
 import type { Assignment, Logger, Store } from '../ports.ts';
 import { findBatchEnd, type Intent, readCommit } from './intent.ts';
+import { STATE_TABLE, type StreamTask } from './types.ts';
 
 /** Where a partition goes on. */
 export interface Start {
@@ -8,6 +9,9 @@ export interface Start {
   /** Why the partition cannot be read; it stays stopped until a person looks. */
   readonly gap: string | null;
 }
+
+/** Who reads the partition, and where the rows of its batches stand. */
+type Writer = Pick<StreamTask, 'service' | 'tables'>;
 
 interface Manifest {
   readonly end: number | null;
@@ -21,16 +25,16 @@ interface Manifest {
  */
 export const findStart = async (
   deps: { readonly store: Store; readonly logger: Logger },
-  service: string,
+  task: Writer,
   assignment: Assignment,
 ): Promise<Start> => {
   const { logStart, logEnd } = assignment;
-  const manifest = await readManifest(deps.store, service, assignment);
+  const manifest = await readManifest(deps.store, task.service, assignment);
   const commit = readCommit(assignment.committed, assignment.logId);
   const gone = goneStart(assignment, manifest.end, commit.intent === null ? commit.offset : null, commit.offset);
   if (gone !== null) return gone;
   const next = manifest.end ?? logStart;
-  const intent = await openIntent(deps, service, assignment, next, manifest, commit);
+  const intent = await openIntent(deps, task, assignment, next, manifest, commit);
   const reached = Math.max(next, intent?.end ?? 0);
   if (reached <= logEnd) return { offset: next, intent, gap: null };
   return {
@@ -63,7 +67,7 @@ const goneStart = (
 /** The batch that is open at `next`: as the group tells it, or found again by its rows when the group cannot know. */
 const openIntent = async (
   deps: { readonly store: Store; readonly logger: Logger },
-  service: string,
+  task: Writer,
   assignment: Assignment,
   next: number,
   manifest: Manifest,
@@ -74,7 +78,7 @@ const openIntent = async (
   const isClean = manifest.end !== null && (intent === null ? offset : intent.end) === manifest.end;
   if (isClean || next >= assignment.logEnd) return null;
   if (offset !== null) deps.logger.warn({ offset, next }, 'the manifest outranks the offset of the group');
-  return searchOpen(deps, service, assignment, next, manifest);
+  return searchOpen(deps, task, assignment, next, manifest);
 };
 
 const readManifest = async (store: Store, service: string, assignment: Assignment): Promise<Manifest> => {
@@ -91,36 +95,26 @@ const readManifest = async (store: Store, service: string, assignment: Assignmen
 
 /** Batch ids of rows outside the manifest that one query gives; only batches in flight are outside. */
 const OUTSIDE_MAX = 10_000;
-/** The one table that all folds write; its rows say whose they are. */
-const SHARED_TABLE = 'run_state';
-
 /**
  * The group's offset is gone, and with it perhaps an open intent: rows of its batch may stand in the tables without a
  * manifest row, and other boundaries would make them twice. They carry the batch id, a hash of the boundaries, by which
- * the intent is found again. Only what the service itself wrote and confirmed counts: another one that reads the topic
- * may have confirmed a batch of the very same boundaries, and so of the same id.
+ * the intent is found again. Only what the service itself writes counts: another one that reads the topic may have
+ * a batch of the very same boundaries, and so of the same id.
  */
 const searchOpen = async (
   deps: { readonly store: Store; readonly logger: Logger },
-  service: string,
+  { service, tables }: Writer,
   assignment: Assignment,
   first: number,
   manifest: Manifest,
 ): Promise<Intent | null> => {
   const { logId, topic, partition, logEnd, signal } = assignment;
-  const tables = await deps.store.query<{ readonly table: string }>(
-    `SELECT table FROM system.columns WHERE database = currentDatabase() AND table != 'batches'
-       AND (table IN (SELECT DISTINCT arrayJoin(mapKeys(rows)) FROM batches WHERE service = {service:String})
-         OR (SELECT count() FROM batches WHERE service = {service:String}) = 0)
-     GROUP BY table HAVING countIf(name = 'batch_id') > 0 AND countIf(name = 'logged_at') > 0`,
-    { service },
-    signal,
-  );
   const outside = new Set<string>();
-  for (const { table } of tables) {
+  for (const table of tables) {
+    const own = table === STATE_TABLE ? 'AND service = {service:String}' : '';
     // A day of room: foreign topics may carry times of their producers.
     const rows = await deps.store.query<{ readonly batch_id: string }>(
-      `SELECT DISTINCT batch_id FROM ${table} WHERE logged_at >= {since:DateTime64(3)} - INTERVAL 1 DAY${table === SHARED_TABLE ? ' AND service = {service:String}' : ''} AND batch_id NOT IN (
+      `SELECT DISTINCT batch_id FROM ${table} WHERE logged_at >= {since:DateTime64(3)} - INTERVAL 1 DAY ${own} AND batch_id NOT IN (
          SELECT batch_id FROM batches WHERE service = {service:String} AND logged_at >= {since:DateTime64(3)} - INTERVAL 1 DAY) LIMIT ${OUTSIDE_MAX}`,
       { since: manifest.lastLoggedAt, service },
       signal,

@@ -66,10 +66,15 @@ export interface AssignedPartition {
   readonly signal: AbortSignal;
 }
 
+/** States of all folds; its rows say whose they are. */
+export const STATE_TABLE = 'run_state';
+
 /** What a service gives the stream host. */
 export interface StreamTask {
   /** Service name: consumer group `tacho-<service>`, `batches.service`. */
   readonly service: string;
   readonly topics: readonly string[];
+  /** Every table its batches may write, `batches` aside: there an open batch is looked for whose intent is lost. */
+  readonly tables: readonly string[];
   readonly createProcessor: (partition: AssignedPartition) => BatchProcessor;
 }
