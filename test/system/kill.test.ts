@@ -153,7 +153,7 @@ describe(`SIGKILL of the whole process in the midst of imports (${KILLS} kills, 
     test('nothing lost, nothing doubled', async () => {
       const site = await createWatchedSite(watched, {
         TACHO_KAFKA_BROKERS: broker.brokers.join(','),
-        TACHO_KAFKA_SESSION_TIMEOUT_MS: '1500',
+        TACHO_KAFKA_SESSION_TIMEOUT_MS: '3000',
         TACHO_KAFKA_PARTITIONS: '3',
       });
       await killAndAudit(site);
