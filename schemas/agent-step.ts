@@ -156,3 +156,22 @@ export interface StepCall {
   /** Decimal string in USD as the emitter reported it; compared, never mixed into our cost. */
   readonly reported_cost_usd: string | null;
 }
+
+/** A call of which nothing is known but that it was. */
+export const BLANK_CALL: StepCall = {
+  role: 'leaf',
+  operation: null,
+  outcome: 'ok',
+  input_tokens: null,
+  cache_read_tokens: null,
+  cache_write_tokens: null,
+  cache_write_1h_tokens: null,
+  output_tokens: null,
+  reasoning_tokens: null,
+  audio_input_tokens: null,
+  audio_output_tokens: null,
+  untold: [],
+  estimated: false,
+  quantities: {},
+  reported_cost_usd: null,
+};

@@ -58,6 +58,19 @@ export interface IncidentEvent {
   readonly detail: string;
 }
 
+/** What an event does not say unless it does. */
+export const NOTHING_SAID = {
+  actor: null,
+  comment: null,
+  level: null,
+  silenced_until_ms: null,
+  service: null,
+  agent_name: null,
+  workflow: null,
+  run_id: null,
+  sink: null,
+} as const satisfies Partial<IncidentEvent>;
+
 /** Identity of an incident: the same cause in the same place meets in one incident. `parts` say what "the same" is. */
 export const incidentIdOf = (tenant: string, source: IncidentSource, parts: readonly string[]): string =>
   hash128(['incident', tenant, source, ...parts]);

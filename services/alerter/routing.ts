@@ -1,5 +1,5 @@
 import { hash128 } from '../../schemas/identity.ts';
-import type { IncidentEvent, IncidentEventKind } from '../../schemas/incident-event.ts';
+import { type IncidentEvent, type IncidentEventKind, NOTHING_SAID } from '../../schemas/incident-event.ts';
 import { SEVERITIES } from '../../schemas/policy-violation.ts';
 import { BASE_URL_MAX, type RoutedDetail } from './event-detail.ts';
 import type { Notice } from './incident.ts';
@@ -48,6 +48,7 @@ export const sinkEvent = (
 ): IncidentEvent => {
   const { incident } = notice;
   return {
+    ...NOTHING_SAID,
     event_id: hash128([kind, notice.event_id, ...what.id]),
     incident_id: incident.incident_id,
     tenant_id: incident.tenant_id,
@@ -57,14 +58,9 @@ export const sinkEvent = (
     subject: incident.subject,
     severity: incident.severity,
     title: incident.title,
-    actor: null,
-    comment: null,
-    level: null,
-    silenced_until_ms: null,
     service: incident.service,
     agent_name: incident.agent_name,
     workflow: incident.workflow,
-    run_id: null,
     sink: what.sink,
     detail: JSON.stringify(what.detail),
   };

@@ -1,5 +1,5 @@
 import { hash128 } from '../../schemas/identity.ts';
-import { encodeIncidentEvent, type IncidentEvent, incidentIdOf } from '../../schemas/incident-event.ts';
+import { encodeIncidentEvent, type IncidentEvent, incidentIdOf, NOTHING_SAID } from '../../schemas/incident-event.ts';
 import { decodePolicyViolation, type PolicyViolation } from '../../schemas/policy-violation.ts';
 import { TOPICS } from '../../schemas/topics.ts';
 import type { OutgoingRecord } from '../runtime/ports.ts';
@@ -23,6 +23,7 @@ export const observationOf = (violation: PolicyViolation): IncidentEvent | null 
   if (violation.mode === 'monitor') return null;
   const { tenant_id, rule_id, agent_name, workflow, service } = violation;
   return {
+    ...NOTHING_SAID,
     event_id: hash128(['observed', 'violation', violation.violation_id]),
     incident_id: incidentIdOf(tenant_id, 'violation', [rule_id, ...whoOf(violation)]),
     tenant_id,
@@ -32,15 +33,10 @@ export const observationOf = (violation: PolicyViolation): IncidentEvent | null 
     subject: rule_id,
     severity: violation.severity,
     title: violation.title,
-    actor: null,
-    comment: null,
-    level: null,
-    silenced_until_ms: null,
     service,
     agent_name,
     workflow,
     run_id: violation.run_id,
-    sink: null,
     detail: JSON.stringify({
       violation_id: violation.violation_id,
       rule_version: violation.rule_version,

@@ -1,3 +1,5 @@
+import { decimalText as fullText } from '../../schemas/decimal.ts';
+
 /** Decimals of the store (Decimal(38,12) as text) as whole picodollars: money is never computed in floats. */
 
 const DECIMALS = 12;
@@ -12,10 +14,4 @@ export const parseDecimal = (text: string): bigint | null => {
 };
 
 /** The text of parseDecimal's number, without trailing zeros. */
-export const decimalText = (value: bigint): string => {
-  const size = value < 0n ? -value : value;
-  const fraction = String(size % SCALE)
-    .padStart(DECIMALS, '0')
-    .replace(/0+$/, '');
-  return `${value < 0n ? '-' : ''}${size / SCALE}${fraction === '' ? '' : `.${fraction}`}`;
-};
+export const decimalText = (value: bigint): string => fullText(value, DECIMALS).replace(/\.?0+$/, '');

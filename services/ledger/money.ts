@@ -1,8 +1,9 @@
+import { decimalText } from '../../schemas/decimal.ts';
+
 /** Money in whole numbers: decimal text in, bigint inside, decimal text out. No float touches an amount. */
 
 /** Places of a stored amount: Decimal(38, 12). */
 export const COST_DECIMALS = 12;
-const COST_SCALE = 10n ** BigInt(COST_DECIMALS);
 /** Digits before the point that Decimal(38, 12) holds. */
 const COST_INTEGER_DIGITS_MAX = 26;
 /** Powers of ten a decimal text may carry; beyond it nothing sensible is meant and 10n ** n would eat memory. */
@@ -37,11 +38,7 @@ export const scaleNumber = (value: number, decimals: number): bigint | null =>
   Number.isFinite(value) ? parseScaled(String(value), decimals) : null;
 
 /** An amount scaled by 10^12 → decimal text with 12 places. */
-export const formatCost = (scaled: bigint): string => {
-  const magnitude = scaled < 0n ? -scaled : scaled;
-  const text = `${magnitude / COST_SCALE}.${String(magnitude % COST_SCALE).padStart(COST_DECIMALS, '0')}`;
-  return scaled < 0n ? `-${text}` : text;
-};
+export const formatCost = (scaled: bigint): string => decimalText(scaled, COST_DECIMALS);
 
 /** Any decimal text → 12 places, rounded half-even; null when it is none or does not fit Decimal(38, 12). */
 export const normaliseCost = (text: string): string | null => {

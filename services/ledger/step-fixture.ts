@@ -1,4 +1,4 @@
-import { type AgentStep, BLANK_STEP, type StepCall } from '../../schemas/agent-step.ts';
+import { type AgentStep, BLANK_CALL, BLANK_STEP, type StepCall } from '../../schemas/agent-step.ts';
 import { type LedgerEntry, TOKEN_COLUMNS } from '../../schemas/ledger-entry.ts';
 import type { FoldContext } from '../runtime/stream/fold-task.ts';
 import { COST_DECIMALS, formatCost, parseScaled } from './money.ts';
@@ -35,21 +35,8 @@ export const stepOf = (id: string, overrides: Partial<AgentStep> = {}): AgentSte
 
 /** A call that tells nothing yet. */
 export const callOf = (overrides: Partial<StepCall> = {}): StepCall => ({
-  role: 'leaf',
+  ...BLANK_CALL,
   operation: 'chat',
-  outcome: 'ok',
-  input_tokens: null,
-  cache_read_tokens: null,
-  cache_write_tokens: null,
-  cache_write_1h_tokens: null,
-  output_tokens: null,
-  reasoning_tokens: null,
-  audio_input_tokens: null,
-  audio_output_tokens: null,
-  untold: [],
-  estimated: false,
-  quantities: {},
-  reported_cost_usd: null,
   ...overrides,
 });
 

@@ -1,4 +1,4 @@
-import type { AgentStep, StepCall } from '../../schemas/agent-step.ts';
+import { type AgentStep, BLANK_CALL, type StepCall } from '../../schemas/agent-step.ts';
 
 /** Types a condition sees. Numbers are doubles. */
 export type FieldType = 'string' | 'double' | 'bool' | 'list<string>' | 'map<string, string>' | 'timestamp';
@@ -35,25 +35,6 @@ const column = (path: string, key: TextColumn, says: string): StepField => ({
 });
 
 type CallNumber = { readonly [K in keyof StepCall]: StepCall[K] extends number | null ? K : never }[keyof StepCall];
-
-/** What a test need not say of a call it describes. */
-export const BLANK_CALL: StepCall = {
-  role: 'leaf',
-  operation: null,
-  outcome: 'ok',
-  input_tokens: null,
-  cache_read_tokens: null,
-  cache_write_tokens: null,
-  cache_write_1h_tokens: null,
-  output_tokens: null,
-  reasoning_tokens: null,
-  audio_input_tokens: null,
-  audio_output_tokens: null,
-  untold: [],
-  estimated: false,
-  quantities: {},
-  reported_cost_usd: null,
-};
 
 const callNumber = (key: CallNumber, says: string): StepField => ({
   path: `llm.${key}`,

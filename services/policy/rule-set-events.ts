@@ -1,5 +1,5 @@
 import { hash128 } from '../../schemas/identity.ts';
-import { encodeIncidentEvent, type IncidentEvent, incidentIdOf } from '../../schemas/incident-event.ts';
+import { encodeIncidentEvent, type IncidentEvent, incidentIdOf, NOTHING_SAID } from '../../schemas/incident-event.ts';
 import { DEFAULT_TENANT } from '../../schemas/tenant.ts';
 import { TOPICS } from '../../schemas/topics.ts';
 import type { OutgoingRecord } from '../runtime/ports.ts';
@@ -73,15 +73,7 @@ const recordOf = (
   topic: TOPICS.incidents,
   key: said.incident_id,
   value: encodeIncidentEvent({
-    actor: null,
-    comment: null,
-    level: null,
-    silenced_until_ms: null,
-    service: null,
-    agent_name: null,
-    workflow: null,
-    run_id: null,
-    sink: null,
+    ...NOTHING_SAID,
     ...said,
   }),
 });

@@ -1,8 +1,8 @@
-import { type AgentStep, BLANK_STEP } from '../../schemas/agent-step.ts';
+import { type AgentStep, BLANK_CALL, BLANK_STEP } from '../../schemas/agent-step.ts';
 import { hash128 } from '../../schemas/identity.ts';
 import { STATUSES, STEP_KINDS, VANTAGES } from '../../schemas/step-kinds.ts';
 import { durationMicros } from './duration.ts';
-import { BLANK_CALL, FIELD_GROUPS, STEP_FIELDS, type StepField } from './fields.ts';
+import { FIELD_GROUPS, STEP_FIELDS, type StepField } from './fields.ts';
 import type { YamlPath } from './yaml-documents.ts';
 
 /** A step of a test inside a rule file: when it ends, how often it comes, and what the emitter says. */

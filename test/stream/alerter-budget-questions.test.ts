@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { encodeIncidentEvent } from '../../schemas/incident-event.ts';
+import { encodeIncidentEvent, NOTHING_SAID } from '../../schemas/incident-event.ts';
 import { TOPICS } from '../../schemas/topics.ts';
 import type { Budget } from '../../services/alerter/budgets/budget.ts';
 import { readUsd } from '../../services/alerter/budgets/decimal.ts';
@@ -197,6 +197,7 @@ describe('what a budget asks', () => {
 
   const act = async (incidentId: string, tenantId: string): Promise<void> => {
     const event = {
+      ...NOTHING_SAID,
       event_id: systemRandom.uuid(),
       incident_id: incidentId,
       tenant_id: tenantId,
@@ -207,14 +208,6 @@ describe('what a budget asks', () => {
       severity: 'high' as const,
       title: '',
       actor: 'ana',
-      comment: null,
-      level: null,
-      silenced_until_ms: null,
-      service: null,
-      agent_name: null,
-      workflow: null,
-      run_id: null,
-      sink: null,
       detail: '{}',
     };
     await log.append([{ topic: TOPICS.incidents, key: incidentId, value: encodeIncidentEvent(event) }]);

@@ -1,6 +1,7 @@
+import { decimalText } from '../../../schemas/decimal.ts';
+
 /** Money in whole numbers: USD × 10^12, as Decimal(38, 12) holds it. No float touches an amount. */
 export const USD_DECIMALS = 12;
-const USD_SCALE = 10n ** BigInt(USD_DECIMALS);
 /** Thresholds are compared with six places: a ten-thousandth of a per cent. */
 export const LEVEL_DECIMALS = 6;
 const LEVEL_SCALE = 10n ** BigInt(LEVEL_DECIMALS);
@@ -21,11 +22,7 @@ export const readUsd = (text: string): bigint => {
 };
 
 /** USD × 10^12 as decimal text with 12 places. */
-export const usdText = (amount: bigint): string => {
-  const magnitude = amount < 0n ? -amount : amount;
-  const text = `${magnitude / USD_SCALE}.${String(magnitude % USD_SCALE).padStart(USD_DECIMALS, '0')}`;
-  return amount < 0n ? `-${text}` : text;
-};
+export const usdText = (amount: bigint): string => decimalText(amount, USD_DECIMALS);
 
 /** USD × 10^12 for people: cents, or what there is below a cent. */
 export const usdShort = (amount: bigint): string => {

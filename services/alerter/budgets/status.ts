@@ -1,5 +1,5 @@
 import { hash128 } from '../../../schemas/identity.ts';
-import { type IncidentEvent, incidentIdOf } from '../../../schemas/incident-event.ts';
+import { type IncidentEvent, incidentIdOf, NOTHING_SAID } from '../../../schemas/incident-event.ts';
 import type { Severity } from '../../../schemas/policy-violation.ts';
 import { DEFAULT_TENANT } from '../../../schemas/tenant.ts';
 import type { Budget, Period, Spend } from './budget.ts';
@@ -135,19 +135,14 @@ export const clearedEvent = (
 });
 
 const blankEvent = (incidentId: string, budget: Budget | null) => ({
+  ...NOTHING_SAID,
   incident_id: incidentId,
   tenant_id: budget === null ? DEFAULT_TENANT : tenantOf(budget),
   source: 'budget' as const,
   subject: budget?.id ?? '',
-  actor: null,
-  comment: null,
-  level: null,
-  silenced_until_ms: null,
   service: budget?.scope.service ?? null,
   agent_name: budget?.scope.agent ?? null,
   workflow: budget?.scope.workflow ?? null,
-  run_id: null,
-  sink: null,
 });
 
 /** Half is worth a look, most of it a message, all of it a page, and more than all a louder one. */
