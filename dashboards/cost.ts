@@ -229,7 +229,7 @@ const unknown = [
     id: 19,
     title: 'What has no cost',
     description:
-      'Models, providers and reasons of the calls without a cost: a price in config/prices, or usage from the emitter, is missing.',
+      'Models, providers and reasons of the calls without a cost: the price catalogue does not know the model, or the emitter did not tell the usage.',
     unit: 'short',
     width: 12,
     query: {

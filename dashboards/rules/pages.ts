@@ -62,8 +62,8 @@ const exceeded: RuleSpec = {
     '"Calls without a cost": missing prices make the ceiling large.',
   ],
   act: [
-    'Stop or slow the agent that spends it (POST /api/v1/control asks its executor to).',
-    'Add missing prices to config/prices; then the ceiling gives way to the cost.',
+    'Stop or slow the agent that spends it, where it runs.',
+    'Calls of a model the price catalogue does not know stay at the ceiling; calls without usage need it from their emitter.',
   ],
   panel: { dashboard: COST_UID, id: COST_PANELS.budgets },
 };
@@ -94,7 +94,7 @@ ORDER BY tenant, rule, violation_severity`,
     'On whose behalf did the agent act, and what did it touch after?',
   ],
   act: [
-    'Stop the run if it still goes on (POST /api/v1/control).',
+    'Stop the run, where it runs, if it still goes on.',
     'Confirm, dismiss or except it by name: POST /api/v1/violations/:id/{confirm,dismiss,except}.',
   ],
   panel: { dashboard: OVERVIEW_UID, id: OVERVIEW_PANELS.violations },
