@@ -27,5 +27,15 @@ export const proof = (name: string, table: string, claim: string, sql: string): 
   kind: 'proof',
 });
 
+/** Two rows of a table are never the same thing: `noun` in words, `id` its column. */
+export const onceEach = (name: string, table: string, noun: string, id: string, claim: string): Check =>
+  proof(
+    name,
+    table,
+    claim,
+    `SELECT concat('${noun} ', ${id}) AS place, concat(toString(count()), ' rows') AS detail FROM ${table}
+   GROUP BY ${id} HAVING count() > 1 ORDER BY place LIMIT 100`,
+  );
+
 /** Where a batch of the manifest stands, for a person. */
 export const PLACE = `concat(service, ' ', topic, '/', toString(partition), ' log ', substring(log_id, 1, 8))`;

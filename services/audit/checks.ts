@@ -1,4 +1,4 @@
-import { type Check, PLACE, proof } from './check.ts';
+import { type Check, onceEach, PLACE, proof } from './check.ts';
 import { lineageChecks } from './lineage-checks.ts';
 
 /** Tables a batch writes, and the service that owns them; null: all folds write it, and each row says whose it is. */
@@ -161,20 +161,14 @@ const runSteps = proof(
    ORDER BY place LIMIT 100`,
 );
 
-const entriesOnce = proof(
-  'entries-once',
-  'ledger_entries',
-  'no booking has the id of another',
-  `SELECT concat('entry ', entry_id) AS place, concat(toString(count()), ' rows') AS detail FROM ledger_entries
-   GROUP BY entry_id HAVING count() > 1 ORDER BY place LIMIT 100`,
-);
+const entriesOnce = onceEach('entries-once', 'ledger_entries', 'entry', 'entry_id', 'no booking has the id of another');
 
-const violationsOnce = proof(
+const violationsOnce = onceEach(
   'violations-once',
   'policy_violations',
+  'violation',
+  'violation_id',
   'no violation has the id of another',
-  `SELECT concat('violation ', violation_id) AS place, concat(toString(count()), ' rows') AS detail FROM policy_violations
-   GROUP BY violation_id HAVING count() > 1 ORDER BY place LIMIT 100`,
 );
 
 const reversals = proof(
