@@ -6,6 +6,7 @@ export const TOPICS = {
   steps: 'agent_steps', // keyed by tenant|run_key; Avro agent-step
   violations: 'policy_violations', // keyed by tenant|run_key; Avro policy-violation
   incidents: 'incident_events', // keyed by incident id; Avro incident-event
+  controls: 'control_events', // keyed by tenant|run_key; Avro control-event; read by agents, not by a service
 } as const;
 
 /** Topic of the dead letters of a topic. */

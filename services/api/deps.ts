@@ -2,6 +2,7 @@ import type { Access } from '../runtime/access.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import type { PipelineReport } from '../runtime/pipeline.ts';
 import type { Clock, EventLog, Logger, Random, Store } from '../runtime/ports.ts';
+import type { ControlFeed } from './control-feed.ts';
 
 export interface ApiSettings {
   readonly host: string;
@@ -25,7 +26,12 @@ export interface ApiDeps {
   readonly demo: boolean;
 }
 
-/** What a handler works with. */
-export interface ApiContext extends ApiDeps {
+/** What an api is built from. */
+export interface ApiParts extends ApiDeps {
   readonly settings: ApiSettings;
+}
+
+/** What a handler works with. */
+export interface ApiContext extends ApiParts {
+  readonly controls: ControlFeed;
 }

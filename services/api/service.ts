@@ -3,7 +3,8 @@ import { assert, ConfigError } from '../runtime/errors.ts';
 import type { Health, Service } from '../runtime/ports.ts';
 import { apiPlugin } from './api-plugin.ts';
 import { consolePlugin } from './console/plugin.ts';
-import type { ApiContext, ApiDeps, ApiSettings } from './deps.ts';
+import { createControlFeed } from './control-feed.ts';
+import type { ApiDeps, ApiParts, ApiSettings } from './deps.ts';
 import { registerHttp } from './http.ts';
 
 /** Largest body taken: action events come in arrays of small ones; OTLP has its own door. */
@@ -17,7 +18,8 @@ export interface ApiService extends Service {
 }
 
 /** The server without a socket: what `inject()` tests drive and `createApi` listens with. */
-export const buildApi = (context: ApiContext): FastifyInstance => {
+export const buildApi = (parts: ApiParts): FastifyInstance => {
+  const context = { ...parts, controls: createControlFeed(parts) };
   const app = Fastify({
     logger: false,
     bodyLimit: BODY_BYTES_MAX,
@@ -25,6 +27,7 @@ export const buildApi = (context: ApiContext): FastifyInstance => {
     trustProxy: false,
     routerOptions: { maxParamLength: 600 },
   });
+  app.addHook('onClose', () => context.controls.close());
   registerHttp(app, context);
   app.register(apiPlugin, { context });
   app.register(consolePlugin, { context });

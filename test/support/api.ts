@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import type { ApiContext } from '../../services/api/deps.ts';
+import type { ApiParts } from '../../services/api/deps.ts';
 import { buildApi } from '../../services/api/service.ts';
 import { createAccess } from '../../services/runtime/access-tokens.ts';
 import { systemClock, systemRandom } from '../../services/runtime/clock.ts';
@@ -12,7 +12,7 @@ import { insertRows, seedRows } from './seed-rows.ts';
 import { watchRows } from './seed-watch.ts';
 
 /** The parts of an api over a given store, as `main.ts` would wire them for a caller on this machine. */
-export const testContext = (store: Store, change: Partial<ApiContext> = {}): ApiContext => ({
+export const testContext = (store: Store, change: Partial<ApiParts> = {}): ApiParts => ({
   settings: { host: '127.0.0.1', port: 0, readonlyStore: store },
   store,
   log: createMemoryEventLog({ clock: systemClock, random: systemRandom }),
@@ -48,7 +48,7 @@ export const testContext = (store: Store, change: Partial<ApiContext> = {}): Api
 });
 
 /** The api without a socket. */
-export const testApi = (store: Store, change: Partial<ApiContext> = {}): FastifyInstance =>
+export const testApi = (store: Store, change: Partial<ApiParts> = {}): FastifyInstance =>
   buildApi(testContext(store, change));
 
 /** An engine that holds the seeded month and the rich run, all relative to now. */

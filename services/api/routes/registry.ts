@@ -1,5 +1,6 @@
 import { actionRoutes } from './actions.ts';
 import { budgetRoutes } from './budgets.ts';
+import { controlRoutes } from './control.ts';
 import { costRoutes } from './costs.ts';
 import { incidentRoutes } from './incidents.ts';
 import { lineageRoutes } from './lineage.ts';
@@ -25,4 +26,5 @@ export const apiRoutes: readonly Route[] = [
   ...pipelineRoutes,
   ...sqlRoutes,
   ...actionRoutes,
+  ...controlRoutes,
 ];
