@@ -1,6 +1,11 @@
+import { retentionOf } from '../runtime/config.ts';
 import { isChdbInstalled } from '../runtime/engine/chdb.ts';
 import { findRunningEngine } from '../runtime/engine/engine-file.ts';
 import { ConfigError, TransportError } from '../runtime/errors.ts';
+import type { Store } from '../runtime/ports.ts';
+import { daysOf } from '../runtime/store/ddl.ts';
+import { readMigrations } from '../runtime/store/migrate.ts';
+import { expiringTables, storedRetention } from '../runtime/store/retention.ts';
 import { canListen } from './can-listen.ts';
 import { openLog } from './open-log.ts';
 import { openClientStore } from './open-store.ts';
@@ -140,6 +145,7 @@ const store = async (world: World): Promise<readonly Finding[]> => {
           detail: `store and this machine differ by ${skewMs} ms`,
           fix: 'let NTP set both clocks',
         },
+        await retention(world, opened.store),
       ];
     } finally {
       await opened.close();
@@ -154,6 +160,27 @@ const store = async (world: World): Promise<readonly Finding[]> => {
       },
     ];
   }
+};
+
+/** What each table is kept for, and whether that is what the config says. */
+const retention = async (world: World, store: Store): Promise<Finding> => {
+  const stored = await storedRetention(store, world.config.clickhouse.database);
+  const { days } = retentionOf(world.config);
+  const tables = expiringTables(readMigrations()).filter(({ table }) => stored.has(table));
+  const other = tables.filter(({ table, family }) => stored.get(table) !== daysOf(table, family, days));
+  const said = (table: string) => `${table} ${stored.get(table)}`;
+  const families = ['spans', 'span_content', 'ledger_entries', 'run_state', 'batches'].filter((table) =>
+    stored.has(table),
+  );
+  return {
+    what: 'retention',
+    isGood: other.length === 0,
+    detail:
+      other.length === 0
+        ? `days: ${families.map(said).join(', ')}`
+        : `not what the config says, days: ${other.map(({ table, family }) => `${said(table)} (config ${daysOf(table, family, days)})`).join(', ')}`,
+    fix: 'run npx tacho migrate',
+  };
 };
 
 const messageOf = (error: unknown): string => {

@@ -1,5 +1,6 @@
+import { retentionOf } from '../runtime/config.ts';
 import { missingMigrations, printedSchema } from '../runtime/store/migrate.ts';
-import { openClientStore, retentionDays } from './open-store.ts';
+import { openClientStore } from './open-store.ts';
 import type { World } from './world.ts';
 
 /** What `tacho migrate` is asked for: to apply what is missing, to print it all, or to say whether something is missing. */
@@ -15,8 +16,9 @@ export const runMigrate = async (world: World, mode: MigrateMode): Promise<numbe
   const opened = await openClientStore(world);
   try {
     // Opening applies the schema already when the config lets us; asked for by name it is applied in any case.
-    const { applied, already } = opened.migrated ?? (await opened.applySchema());
+    const { applied, already, retention } = opened.migrated ?? (await opened.applySchema());
     for (const name of applied) world.print(`applied ${name}`);
+    for (const { table, from, to } of retention) world.print(`${table} is kept ${to} days now, ${from} before`);
     world.print(`${applied.length} applied now, ${already.length} in place (${opened.url})`);
     return 0;
   } finally {
@@ -44,7 +46,7 @@ const print = (world: World): void => {
     printedSchema({
       database: clickhouse.database,
       replication: clickhouse.cluster !== '',
-      retentionDays: retentionDays(world.config),
+      retentionDays: retentionOf(world.config).days,
       ...(clickhouse.cluster === '' ? {} : { cluster: clickhouse.cluster }),
     }),
   );

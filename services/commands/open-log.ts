@@ -5,7 +5,10 @@ import type { KafkaSettings } from '../runtime/event-log/kafka-settings.ts';
 import { openSqliteEventLog } from '../runtime/event-log/sqlite.ts';
 import type { EventLog } from '../runtime/ports.ts';
 import { makeDataFolder } from './data-folder.ts';
+import { sourceTopics } from './topic-specs.ts';
 import type { World } from './world.ts';
+
+const MIB = 1024 * 1024;
 
 /** The event log of this config: Kafka when brokers are named, else the sqlite file in the data folder. */
 export const openLog = async (world: World): Promise<EventLog> => {
@@ -17,6 +20,8 @@ export const openLog = async (world: World): Promise<EventLog> => {
     clock: world.clock,
     random: world.random,
     logger: world.logger,
+    maxBytes: world.config.retention.log_mb_max * MIB,
+    boundedTopics: sourceTopics(world.config),
   });
 };
 

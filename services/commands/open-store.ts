@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { Config } from '../runtime/config-schema.ts';
+import { retentionOf } from '../runtime/config.ts';
 import { findRunningEngine } from '../runtime/engine/engine-file.ts';
 import { startEmbeddedEngine } from '../runtime/engine/spawn.ts';
 import { createSupervisedEngine } from '../runtime/engine/supervise.ts';
@@ -7,7 +7,6 @@ import { TransportError } from '../runtime/errors.ts';
 import type { Store } from '../runtime/ports.ts';
 import { askClickHouse, type RawAnswer } from '../runtime/store/ask.ts';
 import { createClickHouseStore } from '../runtime/store/clickhouse.ts';
-import type { RetentionDays } from '../runtime/store/ddl.ts';
 import { clickHouseCode } from '../runtime/store/failure.ts';
 import { type Migrated, migrate } from '../runtime/store/migrate.ts';
 import { makeDataFolder } from './data-folder.ts';
@@ -179,14 +178,6 @@ const migrateStore = async (world: World, store: Store): Promise<Migrated> => {
     database: clickhouse.database,
     ...(clickhouse.cluster === '' ? {} : { cluster: clickhouse.cluster }),
     fsyncInserts: clickhouse.url === '',
-    retentionDays: retentionDays(world.config),
+    retentionDays: retentionOf(world.config).days,
   });
 };
-
-/** Days until whole parts are dropped, by table family, as the config has them. */
-export const retentionDays = ({ retention }: Config): RetentionDays => ({
-  spans: retention.spans_days,
-  content: retention.content_days,
-  ledger: retention.ledger_days,
-  state: retention.state_days,
-});

@@ -8,6 +8,11 @@ const EMBEDDED_PARTITIONS = 2;
 const DEAD_LETTER_HEADER_BYTES_MAX = 64 * 1024;
 const HOUR_MS = 3_600_000;
 
+/** Where telemetry comes in: what may be refused, for its senders keep it. */
+export const sourceTopics = (config: Config): readonly string[] => [
+  ...new Set([TOPICS.spans, TOPICS.logs, TOPICS.actions, ...config.kafka.sources.map(({ topic }) => topic)]),
+];
+
 /** Every topic this system needs, with its partitions and retention. Sources of other producers are theirs to create. */
 export const topicSpecs = (config: Config): readonly TopicSpec[] => {
   const partitions = config.kafka.brokers.length > 0 ? config.kafka.partitions : EMBEDDED_PARTITIONS;

@@ -167,8 +167,14 @@ export const CONFIG = z.strictObject({
       ledger_days: int(1, DAY_MAX).default(400),
       state_days: int(1, DAY_MAX).default(30),
       topic_hours: int(1, 24 * DAY_MAX).default(72),
+      /** Days of single tables that part from their family. */
+      tables: z.preprocess(fromJson, z.record(z.string(), int(1, DAY_MAX))).default({}),
+      /** Records the embedded log holds: a day of outage at a hundred spans a second, a quarter of an hour at ten thousand. */
+      log_mb_max: int(64, 1024 * 1024).default(10 * 1024),
     })
     .prefault({}),
+  /** What is kept free where the data folder lies, so that the engine can still merge and the log still commit; 0: nothing. */
+  disk: z.strictObject({ reserve_mb: int(0, 1024 * 1024).default(1024) }).prefault({}),
   policy: z.strictObject({ dir: text().default('config/policies') }).prefault({}),
   alerts: z
     .strictObject({

@@ -121,6 +121,18 @@ describe('config', () => {
     ]);
   });
 
+  test('a retention that would break a promise is told with all others, and single tables may come as JSON', () => {
+    expect(loadConfig(fileWith(''), { TACHO_RETENTION_TABLES: '{"dead_letters": 9}' }).retention.tables).toEqual({
+      dead_letters: 9,
+    });
+    const wrong = { TACHO_RETENTION_TABLES: '{"nope": 9, "batches": 20}', TACHO_RETENTION_STATE_DAYS: '2' };
+    expect(problemsOf(fileWith(''), wrong).map(({ key }) => key)).toEqual([
+      'retention.tables.nope',
+      'retention.state_days',
+      'retention.tables.batches',
+    ]);
+  });
+
   test('a folder is no config file', () => {
     expect(problemsOf(tmpdir(), {})).toEqual([
       { key: '--config', value: tmpdir(), allowed: 'a file that can be read' },

@@ -4,6 +4,8 @@ import { z } from 'zod';
 import { CONFIG, type Config } from './config-schema.ts';
 import { ConfigError, type ConfigProblem } from './errors.ts';
 import { resolveSinks } from './sink-config.ts';
+import { readMigrations } from './store/migrate.ts';
+import { expiringTables, planRetention } from './store/retention.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 type Tree = Record<string, Record<string, unknown>>;
@@ -31,12 +33,26 @@ export const loadConfig = (path: string | null, environment: Environment): Confi
   for (const [section, key, value] of secretFiles) setKey(tree, section, key, value);
   const parsed = CONFIG.safeParse(tree);
   if (!parsed.success) problems.push(...parsed.error.issues.map((issue) => problemOf(issue, tree)));
-  if (parsed.success) problems.push(...unreadable(parsed.data));
+  if (parsed.success) problems.push(...unreadable(parsed.data), ...retentionOf(parsed.data).problems);
   const resolved = parsed.success ? resolveSinks(parsed.data.alerts.sinks, readText) : null;
   problems.push(...(resolved?.problems ?? []));
   if (problems.length > 0 || !parsed.success || resolved === null) throw new ConfigError(problems);
   return { ...parsed.data, alerts: { ...parsed.data.alerts, sinks: resolved.sinks } };
 };
+
+/** Days of every table, and what of it cannot be. */
+export const retentionOf = ({ retention }: Config): ReturnType<typeof planRetention> =>
+  planRetention(
+    {
+      spans: retention.spans_days,
+      content: retention.content_days,
+      ledger: retention.ledger_days,
+      state: retention.state_days,
+      tables: retention.tables,
+      topicHours: retention.topic_hours,
+    },
+    expiringTables(readMigrations()),
+  );
 
 /** Certificates and keys that cannot be read: known before anything starts. */
 const unreadable = ({ clickhouse, kafka }: Config): readonly ConfigProblem[] =>

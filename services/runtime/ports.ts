@@ -139,7 +139,10 @@ export interface PartitionRange {
 /** The event log: Kafka, a sqlite file, or memory. All three pass `test/contract/event-log.ts`. */
 export interface EventLog {
   readonly kind: 'memory' | 'sqlite' | 'kafka';
-  /** Creates missing topics (and `<topic>.dlq` only if listed). Existing ones are left as they are. */
+  /**
+   * Creates missing topics (and `<topic>.dlq` only if listed). Existing ones are left as they are, but for the retention
+   * of the embedded log, whose file is nobody else's to configure.
+   */
   readonly ensureTopics: (specs: readonly TopicSpec[]) => Promise<void>;
   /**
    * Appends all records; resolves when all are durable, positions in the order given.

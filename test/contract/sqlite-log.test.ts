@@ -220,38 +220,6 @@ describe('a batch on a sqlite log', () => {
 });
 
 describe('limits of a sqlite log', () => {
-  test('full of unread records it refuses, retryably; what is consumed makes room', async () => {
-    const log = await open({ maxBytes: 1_000_000 });
-    await log.ensureTopics([topicSpec(TOPIC, 1)]);
-    const value = new Uint8Array(100_000);
-    const one = () => log.append([{ topic: TOPIC, key: null, value }]);
-    for (let n = 0; n < 9; n += 1) await one();
-    await expect(one()).rejects.toMatchObject({ code: 'LOG_FULL', retryable: true });
-    expect(await log.ranges(TOPIC)).toEqual([{ partition: 0, start: 0, end: 9 }]);
-    const member = await joinGroup(log, { group: GROUP, topics: [TOPIC] });
-    await until('it is consumed', () => member.values.length === 9);
-    await one();
-    await until('the new one is consumed', () => member.values.length === 10);
-    const [range] = await log.ranges(TOPIC);
-    expect(range?.end).toBe(10);
-    expect(range?.start).toBeGreaterThan(0);
-  });
-
-  test('records older than the retention go, and the range moves', async () => {
-    let nowMs = 1_800_000_000_000;
-    const clock = { ...systemClock, nowMs: () => nowMs };
-    const sleep = (ms: number, signal?: AbortSignal) => systemClock.sleep(Math.min(ms, 20), signal);
-    const log = await open({ clock: { ...clock, sleep } });
-    await log.ensureTopics([{ ...topicSpec(TOPIC, 1), retentionMs: 60_000 }]);
-    await log.append(Array.from({ length: 1_200 }, (_, n) => record(TOPIC, `${n}`)));
-    nowMs += 30_000;
-    await log.append([record(TOPIC, 'young')]);
-    nowMs += 40_000;
-    await until('the old ones are gone', async () => (await log.ranges(TOPIC))[0]?.start === 1_200);
-    // Another client: this one's clock stands still.
-    expect(await allValues(await open())).toEqual(['young 0 1200']);
-  });
-
   test('time does not go backwards within a partition when the clock does', async () => {
     let nowMs = 1_800_000_000_000;
     const log = await open({ clock: { ...systemClock, nowMs: () => nowMs } });

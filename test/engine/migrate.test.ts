@@ -24,13 +24,13 @@ const versions = readMigrations().map((migration) => migration.version);
 
 describe('migrations', () => {
   test('apply every file once, in order, and know what was applied', async () => {
-    expect(await run('once')).toEqual({ applied: versions, already: [] });
-    expect(await run('once')).toEqual({ applied: [], already: versions });
+    expect(await run('once')).toEqual({ applied: versions, already: [], retention: [] });
+    expect(await run('once')).toEqual({ applied: [], already: versions, retention: [] });
     writeFileSync(
       join(sqlDir, '9000_more.sql'),
       '-- a; b\nCREATE TABLE IF NOT EXISTS {{db}}.more (a UInt8) ENGINE = {{MergeTree}} ORDER BY a;\n',
     );
-    expect(await run('once')).toEqual({ applied: ['9000_more'], already: versions });
+    expect(await run('once')).toEqual({ applied: ['9000_more'], already: versions, retention: [] });
   });
 
   test('that are missing are told without making anything', async () => {

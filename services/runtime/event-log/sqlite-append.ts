@@ -35,8 +35,10 @@ export const createAppend = (ports: {
   readonly writer: WorkerLink;
   readonly topics: TopicCache;
   readonly grown: (topic: string, partition: number, end: number) => void;
+  /** Topics that a full file refuses; null: all of them. */
+  readonly boundedTopics: ReadonlySet<string> | null;
 }): Append => {
-  const { clock, writer, topics, grown } = ports;
+  const { clock, writer, topics, grown, boundedTopics } = ports;
   const turns = new Map<string, number>();
   let waitingBytes = 0;
   const send = async (records: readonly OutgoingRecord[]): Promise<readonly RecordPosition[]> => {
@@ -56,7 +58,8 @@ export const createAppend = (ports: {
           ...{ key, headers, value },
         })),
       );
-      const ask = { nowMs: Math.floor(clock.nowMs()), bytes, records: packed };
+      const isBounded = boundedTopics === null || records.some(({ topic }) => boundedTopics.has(topic));
+      const ask = { nowMs: Math.floor(clock.nowMs()), bytes, isBounded, records: packed };
       const offsets = await writer.ask('append', ask, buffersOf(packed));
       return placed.map(({ topic, partition }, index) => {
         const offset = offsets[index] ?? Number.NaN;

@@ -18,7 +18,13 @@ export interface StoredTopic {
 export interface Operations {
   // writer
   readonly append: {
-    readonly ask: { readonly nowMs: number; readonly bytes: number; readonly records: PackedRecords };
+    readonly ask: {
+      readonly nowMs: number;
+      readonly bytes: number;
+      /** A full file refuses it. What services make of read records is not bounded: unwritten, nothing could be freed. */
+      readonly isBounded: boolean;
+      readonly records: PackedRecords;
+    };
     /** Offsets in the order given. */
     readonly answer: Float64Array;
   };

@@ -72,12 +72,13 @@ export const createLogWriter = (db: DatabaseSync, bytesMax: number | null): LogW
   const retention = createRetention(db);
   const insert = db.prepare('INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?)');
   const addTopic = db.prepare('INSERT INTO topics VALUES (NULL, ?, ?, ?, ?, ?) ON CONFLICT (topic) DO NOTHING');
+  const keepFor = db.prepare('UPDATE topics SET retention_ms = ? WHERE topic = ? AND retention_ms != ?');
   const addPartition = db.prepare('INSERT INTO partitions VALUES (?, ?, 0, 0, 0, 0)');
   return {
     ...createGroupWriter(db),
-    append: ({ nowMs, bytes, records }) => {
+    append: ({ nowMs, bytes, isBounded, records }) => {
       if (bytesMax !== null) heads.flush();
-      if (bytesMax !== null && !retention.makeRoom(bytes, bytesMax)) {
+      if (bytesMax !== null && !retention.makeRoom(bytes, bytesMax) && isBounded) {
         const detail = `the log holds its ${bytesMax} bytes and the rest is not read yet`;
         throw new TransportError('LOG_FULL', detail, { retryable: true });
       }
@@ -99,7 +100,10 @@ export const createLogWriter = (db: DatabaseSync, bytesMax: number | null): LogW
       for (const [index, spec] of specs.entries()) {
         const { topic, partitions, retentionMs, recordBytesMax } = spec;
         const added = addTopic.run(topic, logIds[index] ?? '', partitions, retentionMs, recordBytesMax);
-        if (Number(added.changes) === 0) continue;
+        if (Number(added.changes) === 0) {
+          keepFor.run(retentionMs, topic, retentionMs);
+          continue;
+        }
         for (let partition = 0; partition < partitions; partition += 1) {
           addPartition.run(added.lastInsertRowid, partition);
         }

@@ -20,6 +20,11 @@ export interface SqliteLogOptions {
   readonly logger: Logger;
   /** Bytes of records the file may hold. Consumed records go first; with unread ones only, append says LOG_FULL. */
   readonly maxBytes?: number;
+  /**
+   * Topics that are refused then; absent: all. What services write while they read must stay outside: the record of a
+   * step is what lets its span go, and a log full of spans that refused it would stay full for ever.
+   */
+  readonly boundedTopics?: readonly string[];
 }
 
 const createTopicCache = (reader: WorkerLink): TopicCache => {
@@ -85,7 +90,10 @@ const closed = (): TransportError => new TransportError('LOG_UNAVAILABLE', 'the 
 
 const eventLogOf = (options: SqliteLogOptions, open: OpenLog): EventLog => {
   const { writer, reader, backend, topics, members } = open;
-  const append = createAppend({ clock: options.clock, writer, topics, grown: backend.grown });
+  const append = createAppend({
+    ...{ clock: options.clock, writer, topics, grown: backend.grown },
+    boundedTopics: options.boundedTopics === undefined ? null : new Set(options.boundedTopics),
+  });
   /** Refuses work on a closed log; as a promise, never as a throw. */
   const whileOpen = async <T>(work: () => Promise<T>): Promise<T> => {
     if (open.isOpen()) return work();

@@ -7,6 +7,7 @@ import type { Clock, Random, Store } from '../ports.ts';
 import { type DdlOptions, renderDdl } from './ddl.ts';
 import { clickHouseCode } from './failure.ts';
 import { withMigrationLock } from './migration-lock.ts';
+import { applyRetention, expiringTables, type RetentionChange, retentionStatements } from './retention.ts';
 
 /** Where the numbered DDL lies. */
 export const SQL_DIR = resolve(import.meta.dirname, '../../../schemas/sql');
@@ -28,6 +29,8 @@ export interface MigrateOptions extends Omit<DdlOptions, 'replication'> {
 export interface Migrated {
   readonly applied: readonly string[];
   readonly already: readonly string[];
+  /** Tables that were there and are kept for another time now. */
+  readonly retention: readonly RetentionChange[];
 }
 
 /** Reads `NNNN_*.sql` in order. */
@@ -42,7 +45,8 @@ export const readMigrations = (sqlDir: string = SQL_DIR): readonly Migration[] =
 
 /**
  * Brings the schema up to the files: applies what is missing, in order, under a lock, and records each with its
- * checksum. `store` must be connected to database `default` (ours may not exist yet) with the right to create.
+ * checksum; then gives every table the retention of the options. `store` must be connected to database `default` (ours
+ * may not exist yet) with the right to create and alter.
  * Throws TransportError STORE_REJECTED when an applied file was changed afterwards, or the server refuses a statement.
  */
 export const migrate = async (store: Store, options: MigrateOptions): Promise<Migrated> => {
@@ -52,7 +56,8 @@ export const migrate = async (store: Store, options: MigrateOptions): Promise<Mi
     const known = await appliedChecksums(store, options.database);
     const applied: string[] = [];
     const already: string[] = [];
-    for (const migration of readMigrations(options.sqlDir)) {
+    const migrations = readMigrations(options.sqlDir);
+    for (const migration of migrations) {
       const checksum = known.get(migration.version);
       if (checksum !== undefined) {
         assertUnchanged(migration, checksum);
@@ -63,7 +68,9 @@ export const migrate = async (store: Store, options: MigrateOptions): Promise<Mi
       await apply(store, migration, ddl);
       applied.push(migration.version);
     }
-    return { applied, already };
+    await assertHeld();
+    const retention = await applyRetention(store, expiringTables(migrations), ddl);
+    return { applied, already, retention };
   });
 };
 
@@ -84,14 +91,16 @@ SETTINGS {{dedup}};
  * The whole schema as text for whoever applies it by hand: the database, every file, and the record of each, without which
  * `missingMigrations` would miss them for ever.
  */
-export const printedSchema = (options: DdlOptions): string =>
+export const printedSchema = (options: DdlOptions, migrations = readMigrations()): string =>
   [
     renderDdl(BOOTSTRAP, options),
-    ...readMigrations().flatMap(({ version, sql, checksum }) => [
+    ...migrations.flatMap(({ version, sql, checksum }) => [
       `-- ${version}`,
       renderDdl(sql, options),
       `INSERT INTO ${options.database}.schema_migrations SELECT '${version}', '${checksum}', now64(3);`,
     ]),
+    '-- retention of tables that were there before',
+    ...retentionStatements(expiringTables(migrations), options),
   ].join('\n');
 
 /** Every statement is IF NOT EXISTS or repeatable: a migration killed half-way is simply applied again. */
