@@ -42,7 +42,7 @@ const COMPOSERS: ReadonlySet<string> = new Set(['commands']);
 /** What a service's files may take from runtime: shapes and pure pieces, never an adapter. */
 const RUNTIME_SHAPES: readonly RegExp[] = [
   /^services\/runtime\/(ports|errors|access|pipeline|metrics|otlp-sender)\.ts$/,
-  /^services\/runtime\/stream\/(types|time|intent|fold-task)\.ts$/,
+  /^services\/runtime\/stream\/(types|time|intent|fold-task|dead-letters)\.ts$/,
   /^services\/runtime\/http\//,
   // The gRPC transport stands beside the HTTP one: a service that listens takes either.
   /^services\/runtime\/grpc\//,

@@ -2,8 +2,8 @@ import { hash128 } from '../../schemas/identity.ts';
 import { encodeIncidentEvent, type IncidentEvent, incidentIdOf, NOTHING_SAID } from '../../schemas/incident-event.ts';
 import { decodePolicyViolation, type PolicyViolation } from '../../schemas/policy-violation.ts';
 import { TOPICS } from '../../schemas/topics.ts';
-import type { OutgoingRecord } from '../runtime/ports.ts';
-import { deadLetterOf } from '../runtime/stream/fold-task.ts';
+import type { OutgoingRecord, Row } from '../runtime/ports.ts';
+import { deadLetterOf, deadLetterRow, deadLetterTable } from '../runtime/stream/dead-letters.ts';
 import type { BatchProcessor } from '../runtime/stream/types.ts';
 import { ALERTER } from './fold.ts';
 
@@ -57,18 +57,21 @@ export const createViolationProcessor = (): BatchProcessor => ({
   build: async (batch) => {
     const produce: OutgoingRecord[] = [];
     const deadLetters: OutgoingRecord[] = [];
+    const refused: Row[] = [];
     let filtered = 0;
     for (const record of batch.records) {
       const decoded = decodePolicyViolation(record.value);
       if (decoded.kind === 'refused') {
         deadLetters.push(deadLetterOf(batch, record, decoded.reason, ALERTER));
+        refused.push(deadLetterRow(batch, record, { index: 0, ...decoded }, ALERTER));
         continue;
       }
       const event = observationOf(decoded.value);
       if (event === null) filtered += 1;
       else produce.push(recordOf(event));
     }
-    return { tables: [], produce, deadLetters, counts: { duplicates: 0, filtered, empty: 0, hours: [] } };
+    const tables = refused.length === 0 ? [] : [deadLetterTable(refused)];
+    return { tables, produce, deadLetters, counts: { duplicates: 0, filtered, empty: 0, hours: [] } };
   },
   landed: () => {},
 });

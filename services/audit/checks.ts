@@ -1,11 +1,11 @@
 import { type Check, onceEach, PLACE, proof } from './check.ts';
 import { lineageChecks } from './lineage-checks.ts';
 
-/** Tables a batch writes, and the service that owns them; null: all folds write it, and each row says whose it is. */
+/** Tables a batch writes, and the service that owns them; null: several write it, and each row says whose it is. */
 const BATCH_TABLES: readonly (readonly [table: string, service: string | null])[] = [
   ['spans', 'normalizer'],
   ['span_content', 'normalizer'],
-  ['dead_letters', 'normalizer'],
+  ['dead_letters', null],
   ['ledger_entries', 'ledger'],
   ['span_duplicates', 'ledger'],
   ['lineage_edges', 'lineage'],
@@ -161,6 +161,30 @@ const runSteps = proof(
    ORDER BY place LIMIT 100`,
 );
 
+const deadLettersTold = proof(
+  'dead-letters',
+  'dead_letters',
+  'each record a batch refused stands in dead_letters, with its position',
+  `SELECT max(whose) AS place, concat('manifest ', toString(sum(expected)), ' records refused, dead_letters ', toString(sum(found)), ', batch ', batch_id) AS detail
+   FROM (
+     SELECT batch_id, toString(service) AS owner, ${PLACE} AS whose, dead_letters AS expected, 0 AS found, 1 AS told FROM batches
+     WHERE written_at <= {until:DateTime64(3)} AND logged_at >= {since:DateTime64(3)} AND (service = 'normalizer' OR mapContains(rows, 'dead_letters'))
+     LIMIT 1 BY batch_id, owner
+     UNION ALL
+     SELECT batch_id, toString(service) AS owner, '' AS whose, 0 AS expected, uniqExact(log_offset) AS found, 0 AS told FROM dead_letters
+     GROUP BY batch_id, owner
+   ) GROUP BY batch_id, owner HAVING sum(told) > 0 AND sum(expected) != sum(found) ORDER BY place, batch_id LIMIT 100`,
+);
+
+const balance = proof(
+  'balance',
+  'batches',
+  'whatever the records of a batch held became a row, a duplicate, filtered or a dead letter: nothing fell out between',
+  `SELECT ${PLACE} AS place, concat('batch ', batch_id, ': ', toString(items), ' items; ', toString(rows['spans']), ' rows, ', toString(duplicates),
+          ' duplicates, ', toString(filtered), ' filtered, ', toString(rows['dead_letters']), ' refused') AS detail
+   FROM batches WHERE service = 'normalizer' AND items != rows['spans'] + duplicates + filtered + rows['dead_letters'] ORDER BY place LIMIT 100`,
+);
+
 const entriesOnce = onceEach('entries-once', 'ledger_entries', 'entry', 'entry_id', 'no booking has the id of another');
 
 const violationsOnce = onceEach(
@@ -240,6 +264,8 @@ export const CHECKS: readonly Check[] = [
   ...BATCH_TABLES.map(([table, service]) => orphansOf(table, service)),
   spansOnce,
   stepsOfSpans,
+  deadLettersTold,
+  balance,
   folded,
   runSteps,
   entriesOnce,

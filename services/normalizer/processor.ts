@@ -13,8 +13,9 @@ import {
 } from '../../schemas/tenant.ts';
 import { PART_HEADER, TOPICS } from '../../schemas/topics.ts';
 import type { LogRecord, OutgoingRecord, Row } from '../runtime/ports.ts';
+import { deadLetterTable } from '../runtime/stream/dead-letters.ts';
 import type { BatchOutput, RecordBatch } from '../runtime/stream/types.ts';
-import { deadLetterOf, deadLetterRows } from './dead-letters.ts';
+import { deadLetterOfRecord, deadLetterRows } from './dead-letters.ts';
 import type { NormalizedStep } from './normalized-step.ts';
 import type { NormalizeOptions } from './otlp-step.ts';
 import { type RecordItem, type RecordItems, readActionRecord, readLogRecords, readSpanRecord } from './read-record.ts';
@@ -41,6 +42,7 @@ interface Draft {
   readonly inBatch: Set<string>;
   readonly hours: Set<number>;
   readonly families: Map<string, number>;
+  items: number;
   duplicates: number;
   empty: number;
 }
@@ -65,6 +67,7 @@ export const normalizeBatch = (
     inBatch: new Set(),
     hours: new Set(),
     families: new Map(),
+    items: 0,
     duplicates: 0,
     empty: 0,
   };
@@ -84,10 +87,12 @@ const normalizeRecord = (
   const origin = originOf(record, batch, source, tenant.kind === 'ok' ? tenant.value : DEFAULT_TENANT);
   const read = tenant.kind === 'ok' ? readItems(record, source, origin, options) : tenant;
   if (read.kind === 'refused') {
+    draft.items++;
     refuse(record, [{ index: 0, reason: read.reason, detail: read.detail }], origin, draft);
     return;
   }
   const { items, refusals } = read.value;
+  draft.items += items.length + refusals.length;
   if (refusals.length > 0) refuse(record, refusals, origin, draft);
   else if (items.length === 0) draft.empty++;
   for (const item of items) {
@@ -148,7 +153,7 @@ const readItems = (
 };
 
 const refuse = (record: LogRecord, refusals: readonly OtlpRefusal[], origin: RecordOrigin, draft: Draft): void => {
-  draft.deadLetters.push(deadLetterOf(record, refusals, origin));
+  draft.deadLetters.push(deadLetterOfRecord(record, refusals, origin));
   draft.deadRows.push(...deadLetterRows(record, refusals, origin));
 };
 
@@ -165,11 +170,12 @@ const outputOf = (draft: Draft): BatchOutput => ({
   tables: [
     { table: 'spans', identity: ['log_offset', 'log_index'], rows: draft.spans },
     { table: 'span_content', identity: ['step_id', 'content_index'], rows: draft.content },
-    { table: 'dead_letters', identity: ['log_offset', 'log_index'], rows: draft.deadRows },
+    deadLetterTable(draft.deadRows),
   ],
   produce: draft.produce,
   deadLetters: draft.deadLetters,
   counts: {
+    items: draft.items,
     duplicates: draft.duplicates,
     filtered: 0,
     empty: draft.empty,

@@ -1,7 +1,6 @@
-import { type DeadLetterReason, deadLetterHeaders } from '../../../schemas/dead-letter.ts';
 import type { Outcome } from '../../../schemas/outcome.ts';
-import { dlqOf } from '../../../schemas/topics.ts';
 import type { LogRecord, OutgoingRecord, Row, Store } from '../ports.ts';
+import { DEAD_LETTER_TABLE, deadLetterOf, deadLetterRow, deadLetterTable } from './dead-letters.ts';
 import { readStates } from './run-states.ts';
 import { utcMillis } from './time.ts';
 import {
@@ -71,7 +70,7 @@ export const createFoldTask = <Input, State>(
 ): StreamTask => ({
   service: fold.service,
   topics,
-  tables: [...fold.tables, STATE_TABLE],
+  tables: [...fold.tables, DEAD_LETTER_TABLE, STATE_TABLE],
   createProcessor: (partition) => createFoldProcessor(fold, partition, deps.store),
 });
 
@@ -90,9 +89,9 @@ const createFoldProcessor = <Input, State>(fold: Fold<Input, State>, place: Plac
     ...(fold.variant === undefined ? {} : { variant: fold.variant.current }),
     build: async (batch, signal) => {
       const variant = await readyVariant(fold, batch, signal);
-      const { inputs, deadLetters } = decodeAll(fold, batch);
+      const { inputs, refused } = decodeAll(fold, batch);
       const states = await loadStates(fold, store, place, batch, [...inputs.keys()], cache, signal);
-      const { output, next } = stepAll(fold, { ...batch, variant }, inputs, states, deadLetters);
+      const { output, next } = stepAll(fold, { ...batch, variant }, inputs, states, refused);
       pending.set(output, next);
       return output;
     },
@@ -120,13 +119,20 @@ const readyVariant = async <Input, State>(
   return variant;
 };
 
+/** Records no fold can read: their bytes, and a row each. */
+interface Refused {
+  readonly letters: OutgoingRecord[];
+  readonly rows: Row[];
+}
+
 const decodeAll = <Input, State>(fold: Fold<Input, State>, batch: RecordBatch) => {
   const inputs = new Map<string, Input[]>();
-  const deadLetters: OutgoingRecord[] = [];
+  const refused: Refused = { letters: [], rows: [] };
   for (const record of batch.records) {
     const decoded = fold.decode(record);
     if (decoded.kind === 'refused') {
-      deadLetters.push(deadLetterOf(batch, record, decoded.reason, fold.service));
+      refused.letters.push(deadLetterOf(batch, record, decoded.reason, fold.service));
+      refused.rows.push(deadLetterRow(batch, record, { index: 0, ...decoded }, fold.service));
       continue;
     }
     const key = fold.keyOf(decoded.value);
@@ -134,25 +140,8 @@ const decodeAll = <Input, State>(fold: Fold<Input, State>, batch: RecordBatch) =
     if (list === undefined) inputs.set(key, [decoded.value]);
     else list.push(decoded.value);
   }
-  return { inputs, deadLetters };
+  return { inputs, refused };
 };
-
-/** The original bytes unchanged, the origin in headers (design 5). */
-export const deadLetterOf = (
-  batch: RecordBatch,
-  record: LogRecord,
-  reason: DeadLetterReason,
-  service: string,
-): OutgoingRecord => ({
-  topic: dlqOf(batch.topic),
-  key: record.key === null ? null : Buffer.from(record.key).toString('utf8'),
-  value: record.value,
-  headers: {
-    ...record.headers,
-    ...deadLetterHeaders({ ...batch, offset: record.offset, reason, firstSeen: utcMillis(record.timestampMs) }),
-    service,
-  },
-});
 
 const loadStates = async <Input, State>(
   fold: Fold<Input, State>,
@@ -180,7 +169,7 @@ const stepAll = <Input, State>(
   batch: RecordBatch,
   inputs: ReadonlyMap<string, readonly Input[]>,
   states: ReadonlyMap<string, State>,
-  deadLetters: readonly OutgoingRecord[],
+  refused: Refused,
 ): { readonly output: BatchOutput; readonly next: ReadonlyMap<string, State> } => {
   const loggedAtMs = batch.records.reduce((latest, record) => Math.max(latest, record.timestampMs), 0);
   const version = versionOf(loggedAtMs, batch.end);
@@ -217,6 +206,7 @@ const stepAll = <Input, State>(
     identity,
     rows: fold.condense?.[table]?.(rows) ?? rows,
   }));
+  if (refused.rows.length > 0) tables.push(deadLetterTable(refused.rows));
   // State after the outputs it accounts for: a state row without its outputs would swallow them at replay.
   tables.push({
     table: STATE_TABLE,
@@ -226,7 +216,7 @@ const stepAll = <Input, State>(
     pieces: { bytesMax: INSERT_BYTES_MAX, bytesOf: (row) => String(row['state']).length },
   });
   const counts = { duplicates: 0, filtered: 0, empty: 0, hours: [...hours].sort((a, b) => a - b) };
-  return { output: { tables, produce, deadLetters, counts }, next };
+  return { output: { tables, produce, deadLetters: refused.letters, counts }, next };
 };
 
 /**

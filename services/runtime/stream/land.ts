@@ -212,6 +212,7 @@ const manifestOf = (
       first: batch.first,
       end: batch.end,
       records: batch.records.length,
+      items: output.counts.items ?? null,
       rows: Object.fromEntries(output.tables.map((table) => [table.table, table.rows.length])),
       steps: output.produce.length,
       dead_letters: output.deadLetters.length,

@@ -1,4 +1,5 @@
 import type { Assignment, Logger, Store } from '../ports.ts';
+import { DEAD_LETTER_TABLE } from './dead-letters.ts';
 import { findBatchEnd, type Intent, readCommit } from './intent.ts';
 import { STATE_TABLE, type StreamTask } from './types.ts';
 
@@ -93,6 +94,8 @@ const readManifest = async (store: Store, service: string, assignment: Assignmen
   return { end: isEmpty ? null : Number(row.end), lastLoggedAt: isEmpty ? '1970-01-02 00:00:00.000' : row.last };
 };
 
+/** Tables that several services write; each row says whose it is. */
+const SHARED_TABLES: ReadonlySet<string> = new Set([STATE_TABLE, DEAD_LETTER_TABLE]);
 /** Batch ids of rows outside the manifest that one query gives; only batches in flight are outside. */
 const OUTSIDE_MAX = 10_000;
 /**
@@ -111,7 +114,7 @@ const searchOpen = async (
   const { logId, topic, partition, logEnd, signal } = assignment;
   const outside = new Set<string>();
   for (const table of tables) {
-    const own = table === STATE_TABLE ? 'AND service = {service:String}' : '';
+    const own = SHARED_TABLES.has(table) ? 'AND service = {service:String}' : '';
     // A day of room: foreign topics may carry times of their producers.
     const rows = await deps.store.query<{ readonly batch_id: string }>(
       `SELECT DISTINCT batch_id FROM ${table} WHERE logged_at >= {since:DateTime64(3)} - INTERVAL 1 DAY ${own} AND batch_id NOT IN (

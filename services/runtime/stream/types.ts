@@ -30,6 +30,11 @@ export interface TableRows {
 
 /** What the manifest counts. `records` = every record of the batch; the rest says what became of their content. */
 export interface BatchCounts {
+  /**
+   * What the records held, counted before anything was decided: rows, duplicates, filtered and refused ones make it up.
+   * Absent: the service does not take its records apart.
+   */
+  readonly items?: number;
   readonly duplicates: number;
   readonly filtered: number;
   readonly empty: number;
