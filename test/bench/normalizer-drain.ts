@@ -13,7 +13,7 @@ import { silentLogger, type TestEngine } from '../support/engine.ts';
 import { forgetGroup } from './broker-topics.ts';
 import { createPace, DRAIN_MAX_MS, type Drained, SETTLE_MS } from './drain.ts';
 import { type MeasuredChild, startChild, untilChild } from './measured-child.ts';
-import { cpuSeconds } from './process-figures.ts';
+import { cpuSeconds, mainThreadSeconds } from './process-figures.ts';
 
 /**
  * `all`: `tacho normalizer` as it is. `same`: the same modules without what the collector does not do: see
@@ -103,7 +103,7 @@ export const drainByNormalizer = async (
   place: NormalizerPlace,
   run: NormalizerRun,
   spans: number,
-): Promise<Drained> => {
+): Promise<Drained & { readonly mainThreadSeconds: number }> => {
   const { engine } = place;
   const sinkBefore = cpuSeconds(engine.engine.pid());
   const { child, database, finish } = await begin(place, run);
@@ -127,6 +127,7 @@ export const drainByNormalizer = async (
     const drained = {
       spans,
       cpuSeconds: child.cpu(),
+      mainThreadSeconds: mainThreadSeconds(child.pid),
       sinkCpuSeconds: cpuSeconds(engine.engine.pid()) - sinkBefore,
       spansPerSecond: pace.spansPerSecond(),
       peakMib: child.memory().peak,

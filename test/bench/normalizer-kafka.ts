@@ -23,10 +23,12 @@ import { drainByNormalizer, normalizerStartup } from './normalizer-drain.ts';
 import { PAYLOAD_KINDS, payloadsOf } from './payloads.ts';
 import { benchOptions, machine, type Row, report, say } from './report.ts';
 import { median } from './statistics.ts';
+import { tidyEnd } from './tidy-end.ts';
 
 const GOGC = 400;
 const EMPTY_TOPIC = 'bench_empty';
 
+tidyEnd();
 const options = benchOptions(
   { payload: 'both', spans: '150000', rounds: '3', work: 'both', partitions: '4', compression: 'none' },
   { spans: '40000', rounds: '1', payload: 'captured' },

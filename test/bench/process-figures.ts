@@ -12,14 +12,16 @@ const read = (path: string): string => {
   }
 };
 
-/** The numbered fields of /proc/PID/stat behind the name, which may itself hold spaces and brackets. */
-const statOf = (pid: number): readonly string[] => read(`/proc/${pid}/stat`).split(') ').at(-1)?.split(' ') ?? [];
+/** The numbered fields of a stat file behind the name, which may itself hold spaces and brackets. */
+const fieldsOf = (path: string): readonly string[] => read(path).split(') ').at(-1)?.split(' ') ?? [];
+const statOf = (pid: number): readonly string[] => fieldsOf(`/proc/${pid}/stat`);
+const usedSeconds = (fields: readonly string[]): number => (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 
 /** CPU seconds of a living process, user and system, all its threads; children only once they were waited for. */
-export const cpuSeconds = (pid: number): number => {
-  const fields = statOf(pid);
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
-};
+export const cpuSeconds = (pid: number): number => usedSeconds(statOf(pid));
+
+/** CPU seconds of the main thread alone: in Node the one that runs JavaScript. */
+export const mainThreadSeconds = (pid: number): number => usedSeconds(fieldsOf(`/proc/${pid}/task/${pid}/stat`));
 
 /** Resident memory now and at its highest, MiB. */
 export const residentMib = (pid: number): { readonly now: number; readonly peak: number } => {
