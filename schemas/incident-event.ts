@@ -5,7 +5,7 @@ import { SEVERITIES, type Severity } from './policy-violation.ts';
 import { isTenant } from './tenant.ts';
 
 /**
- * What can bear on an incident. Who writes: `observed` and `cleared` whoever watches (violations, budgets, the rule set),
+ * What can bear on an incident. Who writes: `observed` and `cleared` whoever watches (violations, budgets, the rule set, the disk),
  * `acknowledged` to `commented` people through the API, `routed` to `delivery_failed` the alerter's sender.
  */
 export const INCIDENT_EVENT_KINDS = [
@@ -22,7 +22,7 @@ export const INCIDENT_EVENT_KINDS = [
 export type IncidentEventKind = (typeof INCIDENT_EVENT_KINDS)[number];
 
 /** What an incident is about. */
-export const INCIDENT_SOURCES = ['violation', 'budget', 'ruleset'] as const;
+export const INCIDENT_SOURCES = ['violation', 'budget', 'ruleset', 'disk'] as const;
 export type IncidentSource = (typeof INCIDENT_SOURCES)[number];
 
 /** Where an incident stands. */
@@ -39,7 +39,7 @@ export interface IncidentEvent {
   readonly at_ms: number;
   readonly kind: IncidentEventKind;
   readonly source: IncidentSource;
-  /** Rule id, budget id, or path of the rule set. */
+  /** Rule id, budget id, path of the rule set, or the data folder. */
   readonly subject: string;
   readonly severity: Severity;
   readonly title: string;

@@ -1,5 +1,10 @@
 import { hash128 } from '../../schemas/identity.ts';
-import { type IncidentEvent, type IncidentEventKind, NOTHING_SAID } from '../../schemas/incident-event.ts';
+import {
+  type IncidentEvent,
+  type IncidentEventKind,
+  type IncidentSource,
+  NOTHING_SAID,
+} from '../../schemas/incident-event.ts';
 import { SEVERITIES } from '../../schemas/policy-violation.ts';
 import { BASE_URL_MAX, type RoutedDetail } from './event-detail.ts';
 import type { Notice } from './incident.ts';
@@ -33,9 +38,11 @@ export const routeNotice = (notice: Notice, settings: RoutingSettings, nowMs: nu
   return sinkEvent(notice, 'routed', nowMs, { id: ['routed'], sink: null, detail });
 };
 
+/** What the rules themselves lack, or the disk, is nobody else's page: Grafana cannot know of it. */
+const UNKNOWN_TO_GRAFANA: ReadonlySet<IncidentSource> = new Set<IncidentSource>(['ruleset', 'disk']);
+
 const silentReason = (notice: Notice, settings: RoutingSettings, nowMs: number): string | null => {
-  // What the rules themselves lack is nobody else's page: Grafana cannot know of it.
-  if (settings.pager === 'grafana' && notice.incident.source !== 'ruleset') return 'grafana pages about it';
+  if (settings.pager === 'grafana' && !UNKNOWN_TO_GRAFANA.has(notice.incident.source)) return 'grafana pages about it';
   return nowMs - notice.at_ms > ROUTE_AGE_MAX_MS ? 'too old when it was found' : null;
 };
 

@@ -5,6 +5,7 @@ import { createLedgerFold } from '../ledger/fold.ts';
 import { createPriceBook } from '../ledger/prices/registry.ts';
 import { createLineageFold } from '../lineage/fold.ts';
 import { createNormalizerTask } from '../normalizer/service.ts';
+import type { DiskReserve } from '../receiver/disk-reserve.ts';
 import { createReceiver, type Receiver } from '../receiver/service.ts';
 import type { Access } from '../runtime/access.ts';
 import type { PipelineReport } from '../runtime/pipeline.ts';
@@ -13,6 +14,7 @@ import { createFoldTask } from '../runtime/stream/fold-task.ts';
 import { createStreamService, type StreamService } from '../runtime/stream/service.ts';
 import type { StreamTask } from '../runtime/stream/types.ts';
 import { alerterOf } from './alerter.ts';
+import { reservedLog } from './disk-reserve.ts';
 import { policyOf } from './policy.ts';
 import type { World } from './world.ts';
 
@@ -24,6 +26,8 @@ export interface Adapters {
   readonly readonlyStore: Store;
   readonly access: Access;
   readonly budgets: readonly Budget[];
+  /** Watches the disk for who takes telemetry in; absent or null: none of it is ours. */
+  readonly reserve?: DiskReserve | null;
 }
 
 /** OTLP in, event log out. */
@@ -37,7 +41,12 @@ export const receiverOf = (world: World, adapters: Adapters): Receiver => {
       bodyBytesMax: receiver.body_bytes_max,
       inFlightBytesMax: receiver.in_flight_bytes_max,
     },
-    { ...adapters, ...portsOf(world) },
+    {
+      ...adapters,
+      ...portsOf(world),
+      log: reservedLog(world, adapters),
+      stopped: () => adapters.reserve?.problem() ?? '',
+    },
   );
 };
 
@@ -45,7 +54,7 @@ export const receiverOf = (world: World, adapters: Adapters): Receiver => {
 export const apiOf = (world: World, adapters: Adapters, pipeline: () => PipelineReport, demo: boolean): Service =>
   createApi(
     { host: world.config.api.host, port: world.config.api.port, readonlyStore: adapters.readonlyStore },
-    { ...adapters, ...portsOf(world), pipeline, demo },
+    { ...adapters, ...portsOf(world), log: reservedLog(world, adapters), pipeline, demo },
   );
 
 /** The services that read topics, in the order data flows. */

@@ -3,6 +3,7 @@ import type { PipelineReport } from '../runtime/pipeline.ts';
 import type { Service } from '../runtime/ports.ts';
 import { type Adapters, apiOf, receiverOf, STREAM_SERVICES, streamServiceOf } from './composition.ts';
 import { drainAll, endsBeforeStop, startAll } from './deadline.ts';
+import { diskReserveOf } from './disk-reserve.ts';
 import { openAccess } from './open-access.ts';
 import { openBudgets } from './open-budgets.ts';
 import { healthDoorsOf } from './open-health.ts';
@@ -52,11 +53,14 @@ const runOnLog = async (
     if (opened !== null) await requireSchema(world, opened);
     const { createDeferredStore } = await import('../runtime/store/deferred.ts');
     const store = opened?.store ?? createDeferredStore();
-    const adapters: Adapters = { log, store, readonlyStore: opened?.readonlyStore ?? store, access, budgets };
+    const takesIn = name === 'receiver' || name === 'api';
+    const reserve = takesIn ? diskReserveOf(world, log, { isTeller: name === 'receiver', isStoreHere: false }) : null;
+    const adapters: Adapters = { log, store, readonlyStore: opened?.readonlyStore ?? store, access, budgets, reserve };
     const service = buildService(name, world, adapters, (error) => {
       world.logger.error({ err: error }, 'a bug ended the process; what is stored decides where it goes on');
       crash.abort();
     });
+    const running: readonly Service[] = [...(reserve === null ? [] : [reserve]), service];
     start.looks = [
       createPingCheck('event log', log, world.clock),
       ...(opened === null ? [] : [createPingCheck('store', opened.store, world.clock)]),
@@ -65,7 +69,7 @@ const runOnLog = async (
     const stop = AbortSignal.any([world.stop, crash.signal]);
     try {
       if (!(await endsBeforeStop(log.ensureTopics(topicSpecs(world.config)), world.stop))) return 0;
-      await startAll([service], world.logger, world.clock);
+      await startAll(running, world.logger, world.clock);
       world.print(`tacho ${name} is running; Ctrl-C stops`);
       await new Promise<void>((resolve) => {
         if (stop.aborted) resolve();
@@ -74,7 +78,7 @@ const runOnLog = async (
       for (const one of doors) one.close();
       return crash.signal.aborted ? 70 : 0;
     } finally {
-      await drainAll([service], world.logger, world.clock);
+      await drainAll(running, world.logger, world.clock);
     }
   } finally {
     await opened?.close();

@@ -8,6 +8,7 @@ import { createDeferredStore } from '../runtime/store/deferred.ts';
 import { apiOf, receiverOf, STREAM_SERVICES, streamServiceOf } from './composition.ts';
 import { drainAll, endsBeforeStop, startAll } from './deadline.ts';
 import { demoOf } from './demo.ts';
+import { diskReserveOf } from './disk-reserve.ts';
 import { untilEnginePlaceIsFree } from './engine-place.ts';
 import { untilIdle } from './idle-watch.ts';
 import { openAccess } from './open-access.ts';
@@ -47,11 +48,21 @@ export const up = async (world: World, options: UpOptions): Promise<number> => {
   const log = await openLog(world);
   const store = createDeferredStore();
   const readonlyStore = createDeferredStore();
-  const adapters = { log, store, readonlyStore, access, budgets };
+  const reserve = diskReserveOf(world, log, { isTeller: true, isStoreHere: true });
+  const adapters = { log, store, readonlyStore, access, budgets, reserve };
   const streams = STREAM_SERVICES.map((name) => streamServiceOf(name, world, adapters, onCrash));
   const receiver = receiverOf(world, adapters);
-  const report = (): PipelineReport => ({ services: streams.map((service) => service.report()) });
-  const doors: readonly Service[] = [receiver, apiOf(world, adapters, report, options.demo)];
+  const report = (): PipelineReport => ({
+    services: [
+      { service: receiver.name, ...receiver.health(), partitions: [] },
+      ...streams.map((service) => service.report()),
+    ],
+  });
+  const doors: readonly Service[] = [
+    ...(reserve === null ? [] : [reserve]),
+    receiver,
+    apiOf(world, adapters, report, options.demo),
+  ];
   const running: Service[] = [];
   try {
     if (!(await endsBeforeStop(log.ensureTopics(topicSpecs(world.config)), world.stop))) return 0;

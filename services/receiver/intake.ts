@@ -65,6 +65,7 @@ export const createIntake = ({ log, clock, random, logger, metrics }: IntakeDeps
     if (accepted === 0 && refusals.length > 0) return refusal('malformed', refusalsText(refusals));
     if (records.length === 0) return exported(signal);
     const positions = await log.append(records, deadlineSignal(APPEND_TIMEOUT_MS)); // durable from here on
+    if (appendProblem !== '') logger.info({}, 'the event log takes records again');
     appendProblem = '';
     lastAccepted = clock.nowMs();
     metrics.count('receiver_items_total', { signal, outcome: 'accepted' }, accepted);
@@ -78,8 +79,10 @@ export const createIntake = ({ log, clock, random, logger, metrics }: IntakeDeps
       return refusal('internal', 'internal error');
     }
     if (error.code === 'LOG_RECORD_TOO_LARGE') return refusal('too_large', 'one item is larger than the log takes');
-    appendProblem = `the event log refused records: ${error.code}`;
-    logger.warn({ code: error.code, err: error }, 'the event log refused records');
+    const problem = `the event log refused records: ${error.code}`;
+    // Told once, not at every request of senders that come back by the thousand.
+    if (problem !== appendProblem) logger.warn({ code: error.code, err: error }, 'the event log refuses records');
+    appendProblem = problem;
     return busy(`the event log takes nothing now (${error.code}): send again later`);
   };
 

@@ -2,6 +2,7 @@ import type { Access } from '../runtime/access.ts';
 import { createByteBudget } from '../runtime/http/byte-budget.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import type { Clock, EventLog, Health, Logger, Random, Service } from '../runtime/ports.ts';
+import type { Refusal } from './answers.ts';
 import type { DoorDeps } from './door.ts';
 import { createGrpcDoor } from './grpc-door.ts';
 import { createHttpDoor } from './http-door.ts';
@@ -26,6 +27,8 @@ export interface ReceiverDeps {
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** Why nothing may be taken now; '' when it may. Absent: nobody but the log itself says no. */
+  readonly stopped?: () => string;
 }
 
 export interface Receiver extends Service {
@@ -44,13 +47,18 @@ export const createReceiver = (settings: ReceiverSettings, deps: ReceiverDeps): 
   let state: 'starting' | 'ok' | 'draining' | 'stopped' = 'starting';
   let open = 0;
   const intake = createIntake(deps);
+  const stopped = deps.stopped ?? (() => '');
+  const turnedAway = (): Refusal | null => {
+    if (state !== 'ok') return intake.busy('the receiver is going down: send again later');
+    return stopped() === '' ? null : intake.busy(`${stopped()}: send again later`);
+  };
   const doorDeps: DoorDeps = {
     intake,
     access,
     metrics,
     bodyBytesMax: settings.bodyBytesMax,
     openShare: createByteBudget(settings.inFlightBytesMax, (bytes) => metrics.gauge('receiver_in_flight_bytes', bytes)),
-    turnedAway: () => (state === 'ok' ? null : intake.busy('the receiver is going down: send again later')),
+    turnedAway,
     track: (answered, cut) => {
       open += 1;
       answered
@@ -75,7 +83,8 @@ export const createReceiver = (settings: ReceiverSettings, deps: ReceiverDeps): 
   const health = (): Health => {
     if (state === 'starting') return { state, detail: 'not listening yet' };
     if (state !== 'ok') return { state: 'stopped', detail: 'drained' };
-    return intake.problem() === '' ? { state: 'ok', detail: '' } : { state: 'degraded', detail: intake.problem() };
+    const problem = stopped() === '' ? intake.problem() : stopped();
+    return problem === '' ? { state: 'ok', detail: '' } : { state: 'degraded', detail: problem };
   };
 
   return {

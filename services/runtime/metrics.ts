@@ -24,6 +24,13 @@ export const METRICS = {
   },
   receiver_bytes_total: { kind: 'counter', help: 'Bytes of bodies after decompression.', labels: ['signal'] },
   receiver_in_flight_bytes: { kind: 'gauge', help: 'Bytes held by requests not yet answered.', labels: [] },
+  disk_free_bytes: { kind: 'gauge', help: 'Free on the disk of the data folder.', labels: [] },
+  disk_reserve_bytes: { kind: 'gauge', help: 'Below this much free nothing is taken from senders.', labels: [] },
+  ingest_stopped: {
+    kind: 'gauge',
+    help: '1 while senders are told to come back because the disk is full.',
+    labels: [],
+  },
   stream_batches_total: { kind: 'counter', help: 'Batches confirmed.', labels: ['service'] },
   stream_records_total: { kind: 'counter', help: 'Log records confirmed.', labels: ['service', 'topic'] },
   stream_rows_total: { kind: 'counter', help: 'Rows confirmed in the store.', labels: ['service', 'table'] },

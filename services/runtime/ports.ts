@@ -106,6 +106,8 @@ export interface PartitionConsumer {
   readonly onBatch: (batch: PolledBatch) => Promise<'continue' | 'stop'>;
   /** Called once when no record came for `idleMs` after the last batch, and at drain. */
   readonly onIdle: () => Promise<void>;
+  /** True while it has records it was handed and did not take: then `onIdle` is called again after each quiet `idleMs`. */
+  readonly isWaiting?: () => boolean;
 }
 
 export interface ConsumeOptions {
@@ -196,6 +198,19 @@ export interface Store {
   readonly command: (sql: string, params?: QueryParams) => Promise<void>;
   readonly ping: () => Promise<void>;
   readonly close: () => Promise<void>;
+}
+
+// --------------------------------------------------------------------- disk
+
+/** The disk a folder lies on. */
+export interface DiskSpace {
+  readonly dir: string;
+  /** Bytes an unprivileged program may still write. Throws TransportError LOG_UNAVAILABLE when it cannot be told. */
+  readonly freeBytes: () => Promise<number>;
+  /** Whether `mark(true)` was the last word, in this process or one before it. */
+  readonly isMarked: () => boolean;
+  /** Leaves or takes away a small file for processes to come. Does nothing when the disk refuses. */
+  readonly mark: (isOn: boolean) => void;
 }
 
 // ----------------------------------------------------------------- outbound

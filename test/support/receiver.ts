@@ -26,10 +26,11 @@ interface Setup {
   readonly settings?: Partial<ReceiverSettings>;
   readonly tokens?: readonly TokenEntry[];
   readonly wrap?: (log: EventLog) => EventLog;
+  readonly stopped?: () => string;
 }
 
 /** A receiver on a free port over a memory log; drained after each test. */
-export const start = async ({ settings = {}, tokens = [], wrap = (log) => log }: Setup = {}) => {
+export const start = async ({ settings = {}, tokens = [], wrap = (log) => log, stopped }: Setup = {}) => {
   const memory = createMemoryEventLog({ clock: systemClock, random: systemRandom });
   await memory.ensureTopics(
     TOPICS.map((topic) => ({ topic, partitions: 2, retentionMs: 3_600_000, recordBytesMax: 21 * 1024 * 1024 })),
@@ -51,6 +52,7 @@ export const start = async ({ settings = {}, tokens = [], wrap = (log) => log }:
       random: systemRandom,
       logger: SILENT,
       metrics,
+      ...(stopped === undefined ? {} : { stopped }),
     },
   );
   await receiver.start();

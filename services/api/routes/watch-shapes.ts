@@ -47,7 +47,7 @@ export const reviewShape = z.object({
 export const incidentShape = z.object({
   tenant_id: z.string(),
   incident_id: z.string(),
-  source: z.string().describe('violation, budget or ruleset.'),
+  source: z.string().describe('violation, budget, ruleset or disk.'),
   subject: z.string().describe('Rule id, budget id, or path of the rule set.'),
   title: z.string(),
   severity: z.string(),
