@@ -221,8 +221,17 @@ const manifestOf = (
       empty: output.counts.empty,
       produced: Object.fromEntries(produced),
       hours: [...new Set(output.counts.hours.map((hour) => Math.max(0, Math.min(hour, LAST_HOUR))))],
+      ...loggedDays(batch),
       batch_id: batch.batchId,
       logged_at: utcMillis(batch.records.reduce((latest, record) => Math.max(latest, record.timestampMs), 0)),
     },
   ],
 });
+
+const DAY_MS = 86_400_000;
+/** Starts of the days on which its records were logged (unix seconds), when there are several; of one, `logged_at` tells it. */
+const loggedDays = ({ records }: RecordBatch): { readonly logged_days?: readonly number[] } => {
+  const days = new Set(records.map((record) => Math.floor(record.timestampMs / DAY_MS) * 86_400));
+  if (days.size < 2) return {};
+  return { logged_days: [...days].map((day) => Math.max(0, Math.min(day, LAST_HOUR))).sort((a, b) => a - b) };
+};
