@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { stringify } from 'yaml';
 import type { TestEngine } from '../support/engine.ts';
 import { freePort } from '../support/tacho.ts';
-import { createPace, DRAIN_MAX_MS, type Drained, SETTLE_MS } from './drain.ts';
+import { createPace, DRAIN_MAX_MS, type Drained, SETTLE_MS, type Stored } from './drain.ts';
 import { type MeasuredChild, startChild, untilChild } from './measured-child.ts';
 import { cpuSeconds } from './process-figures.ts';
 
@@ -152,10 +152,7 @@ export const startCollector = async (run: CollectorRun): Promise<Collector> => {
 };
 
 /** Rows of a collector's table and how many distinct spans they are. */
-export const storedByCollector = async (
-  sink: PeerSink,
-  table: string,
-): Promise<{ readonly rows: number; readonly distinct: number }> => {
+export const storedByCollector = async (sink: PeerSink, table: string): Promise<Stored> => {
   const [row] = await sink.ask(`SELECT count(), uniqExact(TraceId, SpanId) FROM ${table}`);
   return { rows: Number(row?.[0]), distinct: Number(row?.[1]) };
 };

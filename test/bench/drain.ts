@@ -1,3 +1,9 @@
+/** Rows stored and how many distinct spans they are. */
+export interface Stored {
+  readonly rows: number;
+  readonly distinct: number;
+}
+
 /** What a run over a backlog gives, whoever drained it. */
 export interface Drained {
   /** Spans that came through. */
@@ -9,8 +15,7 @@ export interface Drained {
   /** By the clock on the wall; see `createPace`. */
   readonly spansPerSecond: number;
   readonly peakMib: number;
-  /** Rows stored and how many distinct spans they are; null when nobody can ask. */
-  readonly stored: { readonly rows: number; readonly distinct: number } | null;
+  readonly stored: Stored;
 }
 
 /** A backlog may take this long: the default forms take half a minute. */

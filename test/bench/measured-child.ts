@@ -5,6 +5,8 @@ import { cpuSeconds, residentMib } from './process-figures.ts';
 
 const ROOT = resolve(import.meta.dirname, '..', '..');
 const STOP_MAX_MS = 30_000;
+/** As bin/tacho.mjs sets them for every process of ours. */
+const MALLOC = { MALLOC_ARENA_MAX: '2', MALLOC_TRIM_THRESHOLD_: '131072', MALLOC_MMAP_THRESHOLD_: '131072' };
 
 /** A process under measurement. */
 export interface MeasuredChild {
@@ -73,6 +75,13 @@ export const startChild = (
     kill: () => end('SIGKILL'),
   };
 };
+
+/** Starts one of our programs: a file below the project's folder and its arguments. */
+export const startOurs = (
+  program: readonly string[],
+  env: Readonly<Record<string, string>>,
+  nodeArgs: readonly string[] = [],
+): MeasuredChild => startChild(process.execPath, [...nodeArgs, ...program], { ...MALLOC, ...env });
 
 /** Polls until `probe` gives something other than null; says what the process printed when it ended or time is up. */
 export const untilChild = async <T>(

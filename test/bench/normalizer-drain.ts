@@ -1,4 +1,4 @@
-/** Our side of `normalizer-kafka`: a normalizer in a process of its own drains a topic. */
+/** Our side of the comparisons with the collector: a normalizer in a process of its own on a topic. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,14 +11,11 @@ import { createClickHouseStore } from '../../services/runtime/store/clickhouse.t
 import { migrate } from '../../services/runtime/store/migrate.ts';
 import { silentLogger, type TestEngine } from '../support/engine.ts';
 import { forgetGroup } from './broker-topics.ts';
-import { createPace, DRAIN_MAX_MS, type Drained, SETTLE_MS } from './drain.ts';
-import { type MeasuredChild, startChild, untilChild } from './measured-child.ts';
+import { createPace, DRAIN_MAX_MS, type Drained, SETTLE_MS, type Stored } from './drain.ts';
+import { type MeasuredChild, startOurs, untilChild } from './measured-child.ts';
 import { cpuSeconds, mainThreadSeconds } from './process-figures.ts';
 
-/**
- * `all`: `tacho normalizer` as it is. `same`: the same modules without what the collector does not do: see
- * plain-normalizer.ts.
- */
+/** `all`: `tacho normalizer` as it is. `same`: without what the collector does not do, see plain-normalizer.ts. */
 export type Work = 'all' | 'same';
 
 export interface NormalizerPlace {
@@ -38,24 +35,30 @@ const PROGRAMS = {
   all: ['services/main.ts', 'normalizer'],
   same: ['test/bench/plain-normalizer.ts'],
 } as const;
+const DEPS = { clock: systemClock, random: systemRandom, logger: silentLogger };
 
-interface Running {
-  readonly child: MeasuredChild;
-  readonly database: string;
+/** A running normalizer with a database of its own, kept over a restart. */
+export interface Normalizer {
+  readonly child: () => MeasuredChild;
+  /** Spans of confirmed batches, and dead letters, of which there must be none. */
+  readonly confirmed: () => Promise<{ readonly spans: number; readonly refused: number }>;
+  /** What stands in its table. */
+  readonly stored: () => Promise<Stored>;
+  /** Starts it again after it was killed. */
+  readonly restart: () => void;
   readonly finish: () => Promise<void>;
 }
 
-const DEPS = { clock: systemClock, random: systemRandom, logger: silentLogger };
-
 let runs = 0;
 
-const begin = async ({ brokers, kafka, engine }: NormalizerPlace, run: NormalizerRun): Promise<Running> => {
+/** Starts a normalizer at the beginning of a topic, with empty tables that are made here and not by it. */
+export const startNormalizer = async (place: NormalizerPlace, run: NormalizerRun): Promise<Normalizer> => {
+  const { brokers, kafka, engine } = place;
   runs += 1;
   const database = `bench_${runs}`;
-  // Made here, so that making tables is no part of the normalizer's figures.
   await migrate(engine.adminStore, { database, fsyncInserts: false, ...DEPS });
   await forgetGroup(kafka, groupOf('normalizer'));
-  const dir = mkdtempSync(join(tmpdir(), 'tacho-bench-'));
+  const dir = mkdtempSync(join(tmpdir(), 'normalizer-'));
   const config = join(dir, 'tachograph.yaml');
   const sources = [{ topic: run.topic, signal: 'spans', tenant: 'bench' }];
   writeFileSync(config, JSON.stringify({ kafka: { sources }, clickhouse: { manage_schema: false } }));
@@ -68,17 +71,30 @@ const begin = async ({ brokers, kafka, engine }: NormalizerPlace, run: Normalize
     TACHO_CLICKHOUSE_PASSWORD: engine.password,
     TACHO_CLICKHOUSE_DATABASE: database,
     TACHO_LOG_LEVEL: 'warn',
-    // As bin/tacho.mjs sets them.
-    MALLOC_ARENA_MAX: '2',
-    MALLOC_TRIM_THRESHOLD_: '131072',
-    MALLOC_MMAP_THRESHOLD_: '131072',
   };
-  const child = startChild(process.execPath, [...(run.nodeArgs ?? []), ...PROGRAMS[run.work]], env);
+  const start = (): MeasuredChild => startOurs(PROGRAMS[run.work], env, run.nodeArgs);
+  const store = createClickHouseStore({ ...engine, database }, { ...DEPS, metrics: createMetrics() });
+  let child = start();
   return {
-    child,
-    database,
+    child: () => child,
+    confirmed: async () => {
+      const [row] = await store.query<{ stored: string; refused: string }>(
+        "SELECT toString(sum(rows['spans'])) AS stored, toString(sum(dead_letters)) AS refused FROM batches",
+      );
+      return { spans: Number(row?.stored), refused: Number(row?.refused) };
+    },
+    stored: async () => {
+      const [row] = await store.query<{ rows: string; distinct: string }>(
+        'SELECT toString(count()) AS rows, toString(uniqExact(trace_id, span_id)) AS distinct FROM spans',
+      );
+      return { rows: Number(row?.rows), distinct: Number(row?.distinct) };
+    },
+    restart: () => {
+      child = start();
+    },
     finish: async () => {
       await child.stop();
+      await store.close();
       await engine.adminStore.command(`DROP DATABASE ${database}`);
       rmSync(dir, { recursive: true, force: true });
     },
@@ -87,14 +103,15 @@ const begin = async ({ brokers, kafka, engine }: NormalizerPlace, run: Normalize
 
 /** CPU seconds that a normalizer without any work takes to be ready: compiling, connecting, joining. */
 export const normalizerStartup = async (place: NormalizerPlace, run: NormalizerRun): Promise<number> => {
-  const { child, finish } = await begin(place, run);
+  const normalizer = await startNormalizer(place, run);
+  const child = normalizer.child();
   try {
     const isReady = async (): Promise<true | null> => (child.output().includes('is running') ? true : null);
     await untilChild('the normalizer is ready', child, isReady, 60_000);
     await delay(SETTLE_MS);
     return child.cpu();
   } finally {
-    await finish();
+    await normalizer.finish();
   }
 };
 
@@ -104,43 +121,32 @@ export const drainByNormalizer = async (
   run: NormalizerRun,
   spans: number,
 ): Promise<Drained & { readonly mainThreadSeconds: number }> => {
-  const { engine } = place;
-  const sinkBefore = cpuSeconds(engine.engine.pid());
-  const { child, database, finish } = await begin(place, run);
-  const store = createClickHouseStore({ ...engine, database }, { ...DEPS, metrics: createMetrics() });
+  const enginePid = place.engine.engine.pid();
+  const sinkBefore = cpuSeconds(enginePid);
+  const normalizer = await startNormalizer(place, run);
+  const child = normalizer.child();
   try {
     const pace = createPace(spans);
-    await untilChild(
-      'the normalizer drains the topic',
-      child,
-      async () => {
-        const [row] = await store.query<{ stored: string; refused: string }>(
-          "SELECT toString(sum(rows['spans'])) AS stored, toString(sum(dead_letters)) AS refused FROM batches",
-        );
-        if (Number(row?.refused) > 0) throw new Error(`${row?.refused} dead letters`);
-        const stored = Number(row?.stored);
-        pace.saw(stored);
-        return stored >= spans ? true : null;
-      },
-      DRAIN_MAX_MS,
-    );
+    const through = async (): Promise<{ readonly refused: number } | null> => {
+      const confirmed = await normalizer.confirmed();
+      pace.saw(confirmed.spans);
+      return confirmed.spans >= spans || confirmed.refused > 0 ? confirmed : null;
+    };
+    const { refused } = await untilChild('the normalizer drains the topic', child, through, DRAIN_MAX_MS);
+    if (refused > 0) throw new Error(`${refused} dead letters of requests that are whole`);
     const drained = {
       spans,
       cpuSeconds: child.cpu(),
       mainThreadSeconds: mainThreadSeconds(child.pid),
-      sinkCpuSeconds: cpuSeconds(engine.engine.pid()) - sinkBefore,
+      sinkCpuSeconds: cpuSeconds(enginePid) - sinkBefore,
       spansPerSecond: pace.spansPerSecond(),
       peakMib: child.memory().peak,
     };
-    const [rows] = await store.query<{ rows: string; distinct: string }>(
-      'SELECT toString(count()) AS rows, toString(uniqExact(trace_id, span_id)) AS distinct FROM spans',
-    );
-    const stored = { rows: Number(rows?.rows), distinct: Number(rows?.distinct) };
+    const stored = await normalizer.stored();
     if (stored.rows !== spans || stored.distinct !== spans)
       throw new Error(`${spans} spans sent, ${stored.rows} rows of ${stored.distinct} spans stored`);
     return { ...drained, stored };
   } finally {
-    await store.close();
-    await finish();
+    await normalizer.finish();
   }
 };

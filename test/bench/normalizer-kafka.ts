@@ -100,7 +100,7 @@ const rowOf = (side: string, startup: number, runs: readonly Measured[], peerRat
     'start-up CPU s': startup.toFixed(2),
     'store CPU s': of(({ sinkCpuSeconds }) => sinkCpuSeconds).toFixed(1),
     'peak MiB': Math.round(of(({ peakMib }) => peakMib)),
-    'rows − spans': of(({ stored, spans }) => (stored?.rows ?? Number.NaN) - spans),
+    'rows − spans': of(({ stored, spans }) => stored.rows - spans),
   };
 };
 

@@ -68,24 +68,42 @@ const placesOf = (bytes: Buffer, wanted: Buffer): readonly number[] => {
   return places;
 };
 
-/** Every recorded protobuf trace request, pass after pass; ids of one pass differ from those of any other by one mask. */
+/** Every recorded protobuf trace request, pass after pass. */
 function* capturedPayloads(spans: number): Generator<Payload> {
   const templates = captures()
     .filter(({ signal, contentType }) => signal === 'traces' && !contentType.includes('json'))
     .map(({ bytes }) => templateOf(bytes))
     .filter((template) => template.spans > 0);
-  const random = seededRandom(SEED);
-  for (let made = 0; made < spans; ) {
-    // One mask a pass: a trace that was sent in several requests stays one trace.
+  yield* upTo(spans, repeated(templates, SEED));
+}
+
+/** Made requests without end that start at `startNano`, cheap to make: the same few over and over with other ids. */
+export const endlessPayloads = (seed: number, startNano: bigint): Iterable<Payload> =>
+  repeated(
+    [...syntheticPayloads(LIVE_TEMPLATES * SPANS_PER_REQUEST, startNano)].map(({ bytes }) => templateOf(bytes)),
+    seed,
+  );
+
+/** Pass after pass; ids of one pass differ from those of any other by one mask, so a trace in several requests stays one. */
+function* repeated(templates: readonly Template[], seed: number): Generator<Payload> {
+  const random = seededRandom(seed);
+  for (;;) {
     const mask = Uint8Array.from({ length: 16 }, () => Math.floor(random() * 256));
     for (const template of templates) {
-      if (made >= spans) return;
       const bytes = Buffer.from(template.bytes);
       for (const { at, length } of template.ids)
         for (let n = 0; n < length; n += 1) bytes[at + n] = (bytes[at + n] ?? 0) ^ (mask[n] ?? 0);
-      made += template.spans;
       yield { bytes, spans: template.spans };
     }
+  }
+}
+
+function* upTo(spans: number, payloads: Iterable<Payload>): Generator<Payload> {
+  let made = 0;
+  for (const payload of payloads) {
+    if (made >= spans) return;
+    made += payload.spans;
+    yield payload;
   }
 }
 
@@ -93,6 +111,8 @@ function* capturedPayloads(spans: number): Generator<Payload> {
 
 /** As an SDK with its default batch sends under little load. */
 const SPANS_PER_REQUEST = 50;
+/** Enough that one pass is a second of load or so, few enough to be made in a moment. */
+const LIVE_TEMPLATES = 40;
 const SPANS_PER_TRACE = 10;
 const START_NANO = 1_795_225_600_000_000_000n;
 const WORDS =
@@ -185,7 +205,7 @@ const attributesOf = (m: Maker, says: readonly (readonly [string, AnyValue])[], 
     ['workflow.step', m.upTo(30)],
   ]);
 
-function* syntheticPayloads(spans: number): Generator<Payload> {
+function* syntheticPayloads(spans: number, startNano: bigint = START_NANO): Generator<Payload> {
   const m = makerOf(seededRandom(SEED));
   const scope = { name: 'opentelemetry.instrumentation.openai', version: '0.47.2', attributes: new Map() };
   let trace = { traceId: '', rootId: '', conversation: '' };
@@ -208,7 +228,7 @@ function* syntheticPayloads(spans: number): Generator<Payload> {
       const spanId = m.hex(16);
       if (isRoot) trace = { traceId: m.hex(32), rootId: spanId, conversation: `conv-${m.upTo(1_000)}` };
       const [name, kind, says] = SAYS[serial % SAYS.length] ?? SAYS[0] ?? ['', 0, () => []];
-      const startUnixNano = START_NANO + BigInt(serial) * 200_000n;
+      const startUnixNano = startNano + BigInt(serial) * 200_000n;
       const attributes = attributesOf(m, says(m), trace.conversation);
       items.push({
         resource,
