@@ -74,6 +74,7 @@ export const streamServiceOf = (
     batchBytesMax: stream.batch_bytes_max,
     lingerMs: stream.linger_ms,
     idleMs: stream.idle_ms,
+    brake: { share: stream.brake_share, windowRecords: stream.brake_window_records },
     onCrash,
   };
   if (name === 'alerter') return alerterOf(world, adapters, settings);

@@ -14,6 +14,10 @@ const int = (min: number, max: number) => {
   const error = `a whole number from ${min} to ${max}`;
   return z.preprocess(fromText, z.number({ error }).int({ error }).min(min, { error }).max(max, { error }));
 };
+const share = () => {
+  const error = 'a share from 0.01 to 1';
+  return z.preprocess(fromText, z.number({ error }).min(0.01, { error }).max(1, { error }));
+};
 const bool = () => z.preprocess(fromText, z.boolean({ error: 'true or false' }));
 const port = () => int(0, 65_535);
 const list = () =>
@@ -44,15 +48,25 @@ const brokers = () => list().pipe(z.array(z.string().regex(BROKER, 'host:port, s
 const DAY_MAX = 18_250;
 const MIB = 1024 * 1024;
 
+/** What is held waits in memory, and what is not yet stored is not yet seen: nobody waits longer than this for a trace. */
+const HOLD_MS_MAX = 600_000;
+
 /** A topic we read and how to see it (design 5). */
-const SOURCE = z.strictObject({
-  topic: z.string().min(1),
-  signal: z.enum(['spans', 'logs', 'actions']),
-  tenant: z.string().default(''),
-  tenant_from: z.enum(['header', 'topic']).default('header'),
-  vantage: z.enum(VANTAGES).default('agent'),
-  vantage_from: z.enum(['source', 'header']).default('source'),
-});
+const SOURCE = z
+  .strictObject({
+    topic: z.string().min(1),
+    signal: z.enum(['spans', 'logs', 'actions']),
+    tenant: z.string().default(''),
+    tenant_from: z.enum(['header', 'topic']).default('header'),
+    vantage: z.enum(VANTAGES).default('agent'),
+    vantage_from: z.enum(['source', 'header']).default('source'),
+    keep: z.enum(['all', 'agent_traces']).default('all'),
+    hold_ms: int(0, HOLD_MS_MAX).default(30_000),
+  })
+  .refine(({ signal, keep }) => keep === 'all' || signal !== 'actions', {
+    path: ['keep'],
+    error: 'all: an action event is a step of an agent by itself',
+  });
 
 /** A list may arrive as JSON text, from the environment. */
 const fromJson = (value: unknown): unknown => {
@@ -121,7 +135,7 @@ export const CONFIG = z.strictObject({
       partitions: int(1, 1000).default(6),
       replication: int(1, 9).default(1),
       session_timeout_ms: int(500, 300_000).default(10_000),
-      sources: z.array(SOURCE).default([
+      sources: z.array(SOURCE).prefault([
         {
           topic: TOPICS.spans,
           signal: 'spans',
@@ -155,6 +169,8 @@ export const CONFIG = z.strictObject({
       batch_bytes_max: int(64 * 1024, 256 * MIB).default(8 * MIB),
       linger_ms: int(0, 10_000).default(250),
       idle_ms: int(10, 60_000).default(1_000),
+      brake_share: share().default(0.5),
+      brake_window_records: int(10, 1_000_000).default(1_000),
     })
     .prefault({}),
   normalizer: z

@@ -55,6 +55,16 @@ export const METRICS = {
     help: 'Partitions stopped by a permanent error; each needs a person.',
     labels: ['service'],
   },
+  stream_brake_stops_total: {
+    kind: 'counter',
+    help: 'Partitions stopped because too many of their recent records were refused; each needs a person.',
+    labels: ['service', 'topic'],
+  },
+  stream_holds_cut_total: {
+    kind: 'counter',
+    help: 'Batches of shared topics decided before their hold was over, for more was held than memory is given.',
+    labels: ['service'],
+  },
   stream_lag_records: {
     kind: 'gauge',
     help: 'Records in the log not yet confirmed.',
@@ -113,6 +123,21 @@ export const METRICS = {
   audit_finished_timestamp_seconds: {
     kind: 'gauge',
     help: 'When the newest audit of this process finished, seconds since 1970.',
+    labels: [],
+  },
+  rollup_slices_built_total: {
+    kind: 'counter',
+    help: 'Slices (hour, and day that logged it) of spend and of steps rolled up by this process.',
+    labels: [],
+  },
+  rollup_slices_waiting: {
+    kind: 'gauge',
+    help: 'Slices of closed hours that are still read from raw.',
+    labels: [],
+  },
+  rollup_finished_timestamp_seconds: {
+    kind: 'gauge',
+    help: 'When this process last finished a pass over the roll-ups, seconds since 1970.',
     labels: [],
   },
   policy_violations_total: {

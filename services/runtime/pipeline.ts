@@ -11,6 +11,10 @@ export interface PartitionReport {
   readonly log_end: number;
   readonly lag: number;
   readonly is_stopped: boolean;
+  /** Stopped because too many records were refused; `tacho dlq release` lets it go on. */
+  readonly is_braked?: boolean;
+  /** Why it is stopped, one sentence; null while it is not. */
+  readonly stopped_because?: string | null;
   /** When the last batch was confirmed, milliseconds since 1970; null before the first. */
   readonly confirmed_at_ms: number | null;
 }

@@ -26,11 +26,11 @@ const readSlice = async (
   throw new TransportError('FENCED', 'the read position is out of the log', { retryable: false });
 };
 
-/** Waits for the first record at `offset`; null when the loop shall end. Calls `idle` after `idleMs` without one. */
+/** Waits for the first record at `offset`; null when the loop shall end. Calls `idle` after `idleMs` without one, again while it says so. */
 const firstSlice = async (
   control: LoopControl,
   offset: number,
-  idle: () => Promise<void>,
+  idle: () => Promise<boolean>,
 ): Promise<PartitionSlice | null> => {
   const { backend, claim, options, waker } = control;
   let idleAtMs = backend.clock.nowMs() + options.idleMs;
@@ -43,8 +43,7 @@ const firstSlice = async (
     if (leftMs > 0) {
       await waker.wait(Math.min(leftMs, RETRY_MAX_MS));
     } else {
-      idleAtMs = Number.MAX_SAFE_INTEGER;
-      await idle();
+      idleAtMs = (await idle()) ? backend.clock.nowMs() + options.idleMs : Number.MAX_SAFE_INTEGER;
     }
   }
   return null;
@@ -57,7 +56,7 @@ const firstSlice = async (
 export const gatherBatch = async (
   control: LoopControl,
   offset: number,
-  idle: () => Promise<void>,
+  idle: () => Promise<boolean>,
 ): Promise<PolledBatch | null> => {
   const { backend, claim, options } = control;
   let slice = await firstSlice(control, offset, idle);

@@ -83,7 +83,7 @@ export class KafkaPartition {
     });
   }
 
-  /** Calls onIdle when nothing came for `idleMs`, once. */
+  /** Calls onIdle when nothing came for `idleMs`, once; again while the service waits. */
   async idleIfDue(): Promise<void> {
     const { clock, options } = this.#port;
     const isQuiet = this.#inFlight === 0 && clock.nowMs() - this.#lastAtMs >= options.idleMs;
@@ -184,6 +184,7 @@ export class KafkaPartition {
     this.#isIdleTold = true;
     try {
       await told.onIdle();
+      this.#isIdleTold = told.isWaiting?.() !== true;
     } catch (error) {
       this.#refuse(error);
     }

@@ -75,10 +75,12 @@ const begin = async (control: LoopControl): Promise<PartitionConsumer | null> =>
 const work = async (control: LoopControl, consumer: PartitionConsumer): Promise<void> => {
   let next = consumer.startOffset;
   let isIdleTold = true;
-  const idle = async (): Promise<void> => {
-    if (isIdleTold) return;
-    isIdleTold = true;
+  /** True: to be told again. */
+  const idle = async (): Promise<boolean> => {
+    if (isIdleTold) return false;
     await consumer.onIdle();
+    isIdleTold = consumer.isWaiting?.() !== true;
+    return !isIdleTold;
   };
   while (control.isRunning()) {
     const batch = await gatherBatch(control, next, idle);

@@ -9,6 +9,8 @@ export interface Intent {
   readonly logId: string;
   /** What beside the log decides its rows (see RecordBatch); '' when nothing does or nobody knows any more. */
   readonly variant: string;
+  /** With look-ahead: up to where records behind the batch count for it. null: no look-ahead, or nobody knows any more. */
+  readonly upto: number | null;
 }
 
 const METADATA = z.object({
@@ -16,11 +18,16 @@ const METADATA = z.object({
   end: z.number().int().nonnegative(),
   log_id: z.string(),
   variant: z.string().default(''),
+  upto: z.number().int().nonnegative().nullable().default(null),
 });
 
 /** Metadata of the offset commit that announces [first, end); the offset itself is `first`. */
-export const intentMetadata = (end: number, logId: string, variant: string): string =>
-  JSON.stringify({ v: 1, end, log_id: logId, ...(variant === '' ? {} : { variant }) });
+export const intentMetadata = (end: number, logId: string, variant: string, upto: number | null = null): string =>
+  JSON.stringify({
+    ...{ v: 1, end, log_id: logId },
+    ...(variant === '' ? {} : { variant }),
+    ...(upto === null ? {} : { upto }),
+  });
 
 /**
  * What a committed offset says. `null`: the group is between batches. An offset committed for another life of the log
@@ -37,7 +44,10 @@ export const readCommit = (
   if (parsed.data.log_id !== logId) return { offset: null, intent: null };
   return {
     offset: commit.offset,
-    intent: { first: commit.offset, end: parsed.data.end, logId, variant: parsed.data.variant },
+    intent: {
+      ...{ first: commit.offset, end: parsed.data.end, logId },
+      ...{ variant: parsed.data.variant, upto: parsed.data.upto },
+    },
   };
 };
 

@@ -1,8 +1,11 @@
 import { InvariantError, TransportError } from '../errors.ts';
 import type { PartitionReport } from '../pipeline.ts';
 import type { Assignment, LogRecord, PartitionConsumer, PolledBatch } from '../ports.ts';
+import { splitByDays } from './batch-days.ts';
+import { type Brake, type BrakeSettings, openBrake, recordStop, tellStop } from './brake.ts';
 import { batchIdOf, type Intent, intentMetadata } from './intent.ts';
 import { type LandDeps, landBatch } from './land.ts';
+import { HeldRecords, windowTable } from './look-ahead.ts';
 import { findStart, type Start } from './start.ts';
 import type { BatchOutput, BatchProcessor, RecordBatch, StreamTask } from './types.ts';
 
@@ -24,6 +27,7 @@ export const createPartitionLoop = async (
   deps: LandDeps,
   task: StreamTask,
   assignment: Assignment,
+  brakeSettings?: BrakeSettings,
 ): Promise<PartitionLoop> => {
   const start = await findStart(deps, task, assignment);
   if (start.gap !== null) deps.logger.error({ ...place(task, assignment), ...start }, start.gap);
@@ -32,7 +36,8 @@ export const createPartitionLoop = async (
   const { committed } = assignment;
   const isBehind = start.offset > 0 && (committed?.offset !== start.offset || committed.metadata !== '');
   if (start.gap === null && start.intent === null && isBehind) await assignment.commit(start.offset, '');
-  return new Loop(deps, task, assignment, start);
+  const brake = brakeSettings === undefined ? null : await openBrake(deps, task.service, assignment, brakeSettings);
+  return new Loop(deps, task, assignment, start, brake);
 };
 
 const place = (task: StreamTask, assignment: Assignment) => ({
@@ -42,25 +47,11 @@ const place = (task: StreamTask, assignment: Assignment) => ({
   epoch: assignment.epoch,
 });
 
-const DAY_MS = 86_400_000;
-/** Tables are partitioned by day, and ClickHouse refuses an insert into more than 100 partitions (code 252). */
-const BATCH_DAYS_MAX = 60;
-
-/** A sparse topic of another producer may hold months in a few records: such a batch is closed earlier. */
-const splitByDays = (records: readonly LogRecord[]): readonly (readonly LogRecord[])[] => {
-  const parts: LogRecord[][] = [];
-  let days = new Set<number>();
-  for (const record of records) {
-    const day = Math.floor(record.timestampMs / DAY_MS);
-    if (parts.length === 0 || (!days.has(day) && days.size >= BATCH_DAYS_MAX)) {
-      parts.push([]);
-      days = new Set();
-    }
-    days.add(day);
-    parts.at(-1)?.push(record);
-  }
-  return parts;
-};
+/** How a batch comes to be confirmed: with what behind it, and by which open intent. */
+interface Confirming {
+  readonly window?: { readonly upto: number; readonly ahead: readonly LogRecord[] } | null;
+  readonly replayed?: Pick<Intent, 'end' | 'variant'>;
+}
 
 class Loop implements PartitionLoop {
   readonly startOffset: number;
@@ -69,20 +60,28 @@ class Loop implements PartitionLoop {
   readonly #assignment: Assignment;
   readonly #processor: BatchProcessor;
   #replay: Intent | null;
-  #held: LogRecord[] = [];
+  /** The next batch has the boundaries, and so the tokens, of none before it. */
+  #isFresh: boolean;
+  readonly #brake: Brake | null;
+  /** Records of an open intent, until all of them are there. */
+  #replayed: LogRecord[] = [];
+  readonly #held: HeldRecords | null;
   #next: number;
   #committed: number | null = null;
   #logEnd: number;
   #stopped: string | null;
+  #isBraked = false;
   #confirmedAtMs: number | null = null;
 
-  constructor(deps: LandDeps, task: StreamTask, assignment: Assignment, start: Start) {
+  constructor(deps: LandDeps, task: StreamTask, assignment: Assignment, start: Start, brake: Brake | null) {
+    this.#brake = brake;
     this.#deps = deps;
     this.#task = task;
     this.#assignment = assignment;
     this.startOffset = start.offset;
     this.#next = start.offset;
     this.#replay = start.intent;
+    this.#isFresh = start.isClean;
     this.#logEnd = assignment.logEnd;
     this.#stopped = start.gap;
     this.#processor = task.createProcessor({
@@ -91,6 +90,12 @@ class Loop implements PartitionLoop {
       partition: assignment.partition,
       signal: assignment.signal,
     });
+    const { lookAhead } = this.#processor;
+    this.#held = lookAhead === undefined ? null : new HeldRecords(lookAhead);
+  }
+
+  isWaiting(): boolean {
+    return this.#stopped === null && this.#held?.isEmpty() === false;
   }
 
   report(): PartitionReport {
@@ -102,6 +107,8 @@ class Loop implements PartitionLoop {
       log_end: this.#logEnd,
       lag: Math.max(0, this.#logEnd - this.#next),
       is_stopped: this.#stopped !== null,
+      is_braked: this.#isBraked,
+      stopped_because: this.#stopped,
       confirmed_at_ms: this.#confirmedAtMs,
     };
   }
@@ -112,14 +119,22 @@ class Loop implements PartitionLoop {
     try {
       await this.#take(polled.records);
       this.#gaugeLag();
-      return 'continue';
+      return this.#isStopped() ? 'stop' : 'continue';
     } catch (error) {
       return this.#refuse(error);
     }
   }
 
   async onIdle(): Promise<void> {
-    if (this.#stopped !== null || this.#replay !== null || this.#committed === this.#next) return;
+    if (this.#stopped !== null || this.#replay !== null) return;
+    try {
+      // On a quiet log nothing but the clock says that a hold is over.
+      await this.#takeRipe(this.#deps.clock.nowMs());
+    } catch (error) {
+      this.#refuse(error);
+      return;
+    }
+    if (this.#isStopped() || this.#committed === this.#next) return;
     // Only here the offset moves without an intent: every row before it is confirmed, so lag may read 0.
     await this.#assignment.commit(this.#next, '');
     this.#committed = this.#next;
@@ -127,60 +142,101 @@ class Loop implements PartitionLoop {
   }
 
   async #take(records: readonly LogRecord[]): Promise<void> {
-    if (this.#replay === null) {
-      for (const part of splitByDays(records)) await this.#confirm(this.#next, part);
-      return;
-    }
+    if (this.#replay === null) return this.#accept(records);
     // An open intent is replayed with its own boundaries, however the log now hands the records over.
-    const { first, end, variant } = this.#replay;
-    this.#held.push(...records);
-    if ((this.#held.at(-1)?.offset ?? 0) < end - 1) return;
-    const rest = this.#held.filter((record) => record.offset >= end);
-    const replayed = this.#held.filter((record) => record.offset < end);
-    this.#held = [];
-    await this.#confirm(first, replayed, { end, variant });
+    const { first, end, variant, upto } = this.#replay;
+    this.#replayed.push(...records);
+    if ((this.#replayed.at(-1)?.offset ?? 0) < Math.max(end, upto ?? end) - 1) return;
+    const rest = this.#replayed.filter((record) => record.offset >= end);
+    const replayed = this.#replayed.filter((record) => record.offset < end);
+    const window = upto === null ? null : { upto, ahead: rest.filter((record) => record.offset < upto) };
+    this.#replayed = [];
+    await this.#confirm(first, replayed, { window, replayed: { end, variant } });
     this.#replay = null;
-    for (const part of splitByDays(rest)) await this.#confirm(this.#next, part);
+    if (rest.length > 0) await this.#accept(rest);
   }
 
-  async #confirm(
-    first: number,
-    records: readonly LogRecord[],
-    replayed?: Pick<Intent, 'end' | 'variant'>,
-  ): Promise<void> {
+  /** Records of no intent yet: confirmed at once, or held until what stands behind them was read. */
+  async #accept(records: readonly LogRecord[]): Promise<void> {
+    if (this.#held !== null) {
+      this.#held.add(records, this.#deps.clock.nowMs());
+      return this.#takeRipe(null);
+    }
+    for (const part of splitByDays(records)) {
+      if (!this.#isStopped()) await this.#confirm(this.#next, part);
+    }
+  }
+
+  async #takeRipe(quietMs: number | null): Promise<void> {
+    for (let ripe = this.#held?.ripe(quietMs); ripe; ripe = this.#held?.ripe(quietMs)) {
+      const { records, ahead, upto, isEarly } = ripe;
+      if (isEarly) {
+        this.#deps.metrics.count('stream_holds_cut_total', { service: this.#task.service });
+        this.#deps.logger.warn({ ...place(this.#task, this.#assignment), records: records.length }, 'hold cut short');
+      }
+      const [part = records] = splitByDays(records);
+      const behind = records.slice(part.length);
+      await this.#confirm(this.#next, part, { window: { upto, ahead: [...behind, ...ahead] } });
+      if (this.#isStopped()) return;
+      this.#held?.drop(part.length);
+    }
+  }
+
+  #isStopped(): boolean {
+    return this.#stopped !== null;
+  }
+
+  async #confirm(first: number, records: readonly LogRecord[], how: Confirming = {}): Promise<void> {
+    const { window = null, replayed } = how;
     const last = records.at(-1);
     if (last === undefined) throw new InvariantError('a batch without records');
     const { logId, topic, partition, signal } = this.#assignment;
     const end = replayed?.end ?? last.offset + 1;
     const variant = replayed?.variant ?? this.#processor.variant?.() ?? '';
     const batch: RecordBatch = {
-      logId,
-      topic,
-      partition,
-      first,
-      end,
-      records,
+      ...{ logId, topic, partition, first, end, records, variant },
       batchId: batchIdOf(logId, topic, partition, first, end),
-      variant,
+      ...(window === null ? {} : { ahead: window.ahead }),
     };
     const startedMs = this.#deps.clock.nowMs();
-    // The intent. Refused (FENCED) means: nothing of this batch was inserted by us, its next owner reads it again.
-    await this.#assignment.commit(first, intentMetadata(end, logId, variant));
+    // Building reads and changes nothing, so it may come before the intent. An intent, once made, is never braked.
     const output = await this.#whileAlive(() => this.#processor.build(batch, signal));
-    for (const { table } of output.tables) {
+    if (replayed === undefined && (await this.#isHeldByBrake(batch, output))) return;
+    // The intent. Refused (FENCED) means: nothing of this batch was inserted by us, its next owner reads it again.
+    await this.#assignment.commit(first, intentMetadata(end, logId, variant, window?.upto ?? null));
+    const tables =
+      window === null ? output.tables : [windowTable(this.#task.service, batch, window.upto), ...output.tables];
+    for (const { table } of tables) {
       if (!this.#task.tables.includes(table))
         throw new InvariantError(`${this.#task.service} does not name its table ${table}`);
     }
-    let isFirstTry = replayed === undefined;
+    let isFirstTry = replayed === undefined && this.#isFresh;
     await this.#whileAlive(async () => {
       const isVerified = !isFirstTry;
       isFirstTry = false;
-      await landBatch(this.#deps, this.#task.service, batch, output, isVerified, signal);
+      await landBatch(this.#deps, this.#task.service, batch, { ...output, tables }, isVerified, signal);
     });
+    this.#isFresh = true;
     this.#processor.landed(batch, output);
     this.#next = end;
     this.#committed = null;
     this.#measure(batch, output, startedMs);
+  }
+
+  /** True: too much of what came lately is refused. The batch is not begun, and the partition stops until a person looks. */
+  async #isHeldByBrake(batch: RecordBatch, output: BatchOutput): Promise<boolean> {
+    const stop = this.#brake?.judge(batch.records, output) ?? null;
+    if (stop === null) return false;
+    this.#stopped = tellStop(stop);
+    this.#isBraked = true;
+    const { service } = this.#task;
+    this.#deps.metrics.count('stream_brake_stops_total', { service, topic: batch.topic });
+    this.#deps.logger.error(
+      { ...place(this.#task, this.#assignment), first: batch.first, ...stop },
+      'partition stopped by its brake: too many records refused',
+    );
+    await recordStop(this.#deps, service, this.#assignment, batch.first, stop);
+    return true;
   }
 
   /**
@@ -232,6 +288,8 @@ class Loop implements PartitionLoop {
     this.#confirmedAtMs = nowMs;
     this.#deps.metrics.count('stream_batches_total', { service });
     this.#deps.metrics.count('stream_records_total', { service, topic: batch.topic }, batch.records.length);
+    for (const { headers } of output.deadLetters)
+      this.#deps.metrics.count('stream_dead_letters_total', { service, reason: headers?.['reason'] ?? '' });
     this.#deps.metrics.count('stream_duplicates_total', { service }, output.counts.duplicates);
     this.#deps.metrics.observe('stream_batch_seconds', (nowMs - startedMs) / 1000, { service });
     const oldestMs = batch.records[0]?.timestampMs ?? nowMs;

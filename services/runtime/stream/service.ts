@@ -1,7 +1,9 @@
 import { groupOf } from '../../../schemas/topics.ts';
 import { InvariantError, TransportError } from '../errors.ts';
-import type { ServiceReport } from '../pipeline.ts';
+import type { PartitionReport, ServiceReport } from '../pipeline.ts';
 import type { Consumer, Health, Service } from '../ports.ts';
+import type { BrakeSettings } from './brake.ts';
+import { watchReleases } from './brake-release.ts';
 import type { LandDeps } from './land.ts';
 import { createPartitionLoop, type PartitionLoop } from './partition-loop.ts';
 import type { StreamTask } from './types.ts';
@@ -13,6 +15,8 @@ export interface StreamSettings {
   readonly lingerMs: number;
   /** Quiet time after which the plain offset is committed, so that lag reads 0. */
   readonly idleMs: number;
+  /** Stops a partition of which too much is refused; absent: nothing does. */
+  readonly brake?: BrakeSettings;
   /** A bug surfaced: the process must end and start again from what is stored. */
   readonly onCrash: (error: unknown) => void;
 }
@@ -29,6 +33,8 @@ export const createStreamService = (deps: LandDeps, task: StreamTask, settings: 
   const waiting = new Map<string, string>();
   let consumer: Consumer | null = null;
   let hasStarted = false;
+  let watching: Promise<void> = Promise.resolve();
+  const ending = new AbortController();
 
   const health = (): Health => {
     if (!hasStarted) return { state: 'starting', detail: 'not yet started' };
@@ -38,40 +44,49 @@ export const createStreamService = (deps: LandDeps, task: StreamTask, settings: 
     if (stopped.length === 0 && unready !== undefined)
       return { state: 'degraded', detail: `${unready[0]} cannot begin yet: ${unready[1]}` };
     if (stopped.length === 0) return { state: 'ok', detail: '' };
-    const names = stopped.map((report) => `${report.topic}/${report.partition}`).join(', ');
-    return { state: 'degraded', detail: `stopped by a permanent error: ${names}` };
+    return { state: 'degraded', detail: tellStopped(stopped) };
+  };
+
+  const join = () =>
+    deps.log.consume({
+      group: groupOf(task.service),
+      topics: task.topics,
+      recordsMax: settings.batchRecordsMax,
+      bytesMax: settings.batchBytesMax,
+      lingerMs: settings.lingerMs,
+      idleMs: settings.idleMs,
+      assigned: async (assignment) => {
+        const key = `${assignment.topic}/${assignment.partition}`;
+        assignment.signal.addEventListener('abort', () => waiting.delete(key));
+        const loop = await createPartitionLoop(deps, task, assignment, settings.brake).catch((error: unknown) => {
+          if (!assignment.signal.aborted) waiting.set(key, String(error));
+          throw error;
+        });
+        waiting.delete(key);
+        // The partition moved on while its state was read: it must not stay in the report.
+        if (assignment.signal.aborted) throw new TransportError('FENCED', 'the epoch is over', { retryable: false });
+        loops.set(key, loop);
+        assignment.signal.addEventListener('abort', () => {
+          if (loops.get(key) === loop) loops.delete(key);
+        });
+        return loop;
+      },
+      onCrash: (error) =>
+        settings.onCrash(new InvariantError(`service ${task.service} met a bug: ${String(error)}`, { cause: error })),
+    });
+  const braked = () => [...loops.values()].map((loop) => loop.report()).filter((report) => report.is_braked === true);
+  /** Leaves the group and joins it again: every partition is assigned anew, also those that stood. */
+  const rejoin = async (): Promise<void> => {
+    await consumer?.close();
+    consumer = ending.signal.aborted ? null : await join();
   };
 
   return {
     name: task.service,
     start: async () => {
-      consumer = await deps.log.consume({
-        group: groupOf(task.service),
-        topics: task.topics,
-        recordsMax: settings.batchRecordsMax,
-        bytesMax: settings.batchBytesMax,
-        lingerMs: settings.lingerMs,
-        idleMs: settings.idleMs,
-        assigned: async (assignment) => {
-          const key = `${assignment.topic}/${assignment.partition}`;
-          assignment.signal.addEventListener('abort', () => waiting.delete(key));
-          const loop = await createPartitionLoop(deps, task, assignment).catch((error: unknown) => {
-            if (!assignment.signal.aborted) waiting.set(key, String(error));
-            throw error;
-          });
-          waiting.delete(key);
-          // The partition moved on while its state was read: it must not stay in the report.
-          if (assignment.signal.aborted) throw new TransportError('FENCED', 'the epoch is over', { retryable: false });
-          loops.set(key, loop);
-          assignment.signal.addEventListener('abort', () => {
-            if (loops.get(key) === loop) loops.delete(key);
-          });
-          return loop;
-        },
-        onCrash: (error) =>
-          settings.onCrash(new InvariantError(`service ${task.service} met a bug: ${String(error)}`, { cause: error })),
-      });
+      consumer = await join();
       hasStarted = true;
+      if (settings.brake !== undefined) watching = watchReleases(deps, task.service, braked, rejoin, ending.signal);
     },
     health,
     report: () => ({
@@ -80,8 +95,18 @@ export const createStreamService = (deps: LandDeps, task: StreamTask, settings: 
       partitions: [...loops.values()].map((loop) => loop.report()),
     }),
     drain: async () => {
+      ending.abort();
+      await watching;
       await consumer?.close();
       consumer = null;
     },
   };
+};
+
+const tellStopped = (stopped: readonly PartitionReport[]): string => {
+  const isBraked = stopped.every((report) => report.is_braked === true);
+  const names = stopped.map(({ topic, partition, is_braked, stopped_because }) =>
+    is_braked === true ? `${topic}/${partition} (${stopped_because})` : `${topic}/${partition}`,
+  );
+  return `stopped by ${isBraked ? 'the brake' : 'a permanent error'}: ${names.join(', ')}`;
 };

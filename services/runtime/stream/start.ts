@@ -1,12 +1,18 @@
 import type { Assignment, Logger, Store } from '../ports.ts';
 import { DEAD_LETTER_TABLE } from './dead-letters.ts';
 import { findBatchEnd, type Intent, readCommit } from './intent.ts';
+import { readWindow } from './look-ahead.ts';
 import { STATE_TABLE, type StreamTask } from './types.ts';
 
 /** Where a partition goes on. */
 export interface Start {
   readonly offset: number;
   readonly intent: Intent | null;
+  /**
+   * Nothing was tried before at `offset`, for sure. Otherwise a batch may have been whose intent is lost and whose rows a
+   * dying server swallowed with its token: the next one must look what landed, for its token may be the very same.
+   */
+  readonly isClean: boolean;
   /** Why the partition cannot be read; it stays stopped until a person looks. */
   readonly gap: string | null;
 }
@@ -35,12 +41,19 @@ export const findStart = async (
   const gone = goneStart(assignment, manifest.end, commit.intent === null ? commit.offset : null, commit.offset);
   if (gone !== null) return gone;
   const next = manifest.end ?? logStart;
-  const intent = await openIntent(deps, task, assignment, next, manifest, commit);
-  const reached = Math.max(next, intent?.end ?? 0);
-  if (reached <= logEnd) return { offset: next, intent, gap: null };
+  const isClean = isAcknowledged(manifest.end, commit);
+  const intent =
+    commit.intent?.first === next
+      ? commit.intent
+      : isClean || next >= logEnd
+        ? null
+        : await searchOpen(deps, task, assignment, next, manifest, commit.offset);
+  const reached = Math.max(next, intent?.end ?? 0, intent?.upto ?? 0);
+  if (reached <= logEnd) return { offset: next, intent, isClean, gap: null };
   return {
     offset: Math.min(next, logEnd),
     intent: null,
+    isClean,
     gap: `the log ends at ${logEnd}, before the ${reached} already read: it was cut or made anew`,
   };
 };
@@ -57,30 +70,18 @@ const goneStart = (
   if (read >= logStart) return null;
   // A person who has seen the gap moves the group's offset behind it; nothing of ours does so.
   const isAccepted = manifestEnd !== null && plainOffset !== null && plainOffset >= logStart && plainOffset <= logEnd;
-  if (isAccepted) return { offset: plainOffset, intent: null, gap: null };
+  if (isAccepted) return { offset: plainOffset, intent: null, isClean: false, gap: null };
   return {
     offset: logStart,
     intent: null,
+    isClean: false,
     gap: `retention removed ${logStart - read} records before they were read`,
   };
 };
 
-/** The batch that is open at `next`: as the group tells it, or found again by its rows when the group cannot know. */
-const openIntent = async (
-  deps: { readonly store: Store; readonly logger: Logger },
-  task: Writer,
-  assignment: Assignment,
-  next: number,
-  manifest: Manifest,
-  { offset, intent }: ReturnType<typeof readCommit>,
-): Promise<Intent | null> => {
-  if (intent?.first === next) return intent;
-  // Confirmed and acknowledged, or confirmed with the acknowledgement still to come: nothing can be open.
-  const isClean = manifest.end !== null && (intent === null ? offset : intent.end) === manifest.end;
-  if (isClean || next >= assignment.logEnd) return null;
-  if (offset !== null) deps.logger.warn({ offset, next }, 'the manifest outranks the offset of the group');
-  return searchOpen(deps, task, assignment, next, manifest);
-};
+/** Confirmed and acknowledged, or confirmed with the acknowledgement still to come: nothing can be open. */
+const isAcknowledged = (manifestEnd: number | null, { offset, intent }: ReturnType<typeof readCommit>): boolean =>
+  manifestEnd !== null && (intent === null ? offset : intent.end) === manifestEnd;
 
 const readManifest = async (store: Store, service: string, assignment: Assignment): Promise<Manifest> => {
   const { logId, topic, partition, signal } = assignment;
@@ -110,7 +111,9 @@ const searchOpen = async (
   assignment: Assignment,
   first: number,
   manifest: Manifest,
+  offset: number | null,
 ): Promise<Intent | null> => {
+  if (offset !== null) deps.logger.warn({ offset, next: first }, 'the manifest outranks the offset of the group');
   const { logId, topic, partition, logEnd, signal } = assignment;
   const outside = new Set<string>();
   for (const table of tables) {
@@ -127,5 +130,6 @@ const searchOpen = async (
   const found = findBatchEnd({ logId, topic, partition, first }, outside, logEnd);
   if (found === null) return null;
   deps.logger.warn({ topic, partition, first, end: found.end }, 'an open batch was found again by its rows');
-  return { first, end: found.end, logId, variant: '' };
+  const window = tables.includes(STATE_TABLE) ? await readWindow(deps.store, service, found.batchId, signal) : null;
+  return { first, end: found.end, logId, variant: window?.variant ?? '', upto: window?.upto ?? null };
 };

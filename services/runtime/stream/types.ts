@@ -16,6 +16,8 @@ export interface RecordBatch {
    * when the intent that named it is lost.
    */
   readonly variant: string;
+  /** With look-ahead: the records behind the batch that count for what becomes of it, the same at every replay. */
+  readonly ahead?: readonly LogRecord[];
 }
 
 /** Rows of one table. `identity` = columns that tell the rows of one batch apart when an open intent is verified. */
@@ -50,10 +52,20 @@ export interface BatchOutput {
   readonly counts: BatchCounts;
 }
 
+/**
+ * Look-ahead: what becomes of a record may hang on records behind it, up to a stated time of the log (decision 10).
+ */
+export interface LookAhead {
+  /** A record waits until the log's own time is so much past its own. */
+  readonly holdMs: number;
+}
+
 /** A service's part of the stream loop, for one assigned partition. */
 export interface BatchProcessor {
   /** Names what beside the log decides the rows of a batch that begins now (64 characters at most). Absent: nothing. */
   readonly variant?: () => string;
+  /** What becomes of a record hangs on records behind it. Absent: on nothing behind it. */
+  readonly lookAhead?: LookAhead;
   /**
    * Deterministic: the same batch over the same stored history gives the same output, whatever is cached in memory.
    * Throws TransportError when state cannot be loaded.
