@@ -3,7 +3,7 @@ import { basename, dirname, join, relative, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 const root = resolve(import.meta.dirname, '..');
-const SKIP: ReadonlySet<string> = new Set(['node_modules', '.git', '.cache', '.tacho', 'fixtures']);
+const SKIP: ReadonlySet<string> = new Set(['node_modules', '.git', '.cache', '.tacho', 'dist', 'fixtures']);
 
 const filesBelow = (folder: string): string[] =>
   readdirSync(folder).flatMap((name) => {
@@ -93,6 +93,18 @@ describe('who may import whom', () => {
     expect(wrong).toEqual([]);
   });
 
+  test('the emitter imports only itself, schemas, and the one file that keeps a warning of kafkajs from agents', () => {
+    const shared = 'services/runtime/event-log/kafka-warnings.ts';
+    const wrong = production
+      .filter((path) => path.startsWith('emitter/'))
+      .flatMap((path) =>
+        importsOf(path)
+          .filter((target) => !/^(emitter|schemas)\//.test(target) && target !== shared)
+          .map((target) => `${path} → ${target}`),
+      );
+    expect(wrong).toEqual([]);
+  });
+
   const isAllowed = (service: string, target: string): boolean =>
     target.startsWith('schemas/') ||
     serviceOf(target) === service ||
@@ -106,9 +118,13 @@ describe('the world', () => {
     expect(offenders(inside, /process\.env\b/)).toEqual([]);
   });
 
-  test('clock, timers, network and randomness live in runtime only', () => {
+  test('clock, timers, network and randomness live in runtime only, and in the one file of the emitter', () => {
     const outside = production.filter(
-      (path) => serviceOf(path) !== 'runtime' && path !== 'services/main.ts' && !/\/assets\//.test(path),
+      (path) =>
+        serviceOf(path) !== 'runtime' &&
+        // The emitter runs in processes of others and has a world of its own, in one file.
+        !['services/main.ts', 'emitter/src/world.ts'].includes(path) &&
+        !/\/assets\//.test(path),
     );
     const pattern =
       /\bDate\.now\(|\bnew Date\(\)|\bset(Timeout|Interval|Immediate)\(|(?<![.\w])fetch\(|Math\.random\(|\brandomUUID\(/;
