@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { isAnyMap } from './attribute-list.ts';
 import type { AnyMap, AnyValue, OtlpLogRecord } from './types.ts';
 
 /**
@@ -31,6 +32,5 @@ export const canonicalValue = (value: AnyValue): string => {
   if (typeof value === 'boolean') return value ? 't' : 'f';
   if (value === undefined) return 'u';
   if (value instanceof Uint8Array) return `b${value.length}:${Buffer.from(value).toString('hex')}`;
-  if (value instanceof Map) return canonicalMap(value);
-  return Array.isArray(value) ? `a${value.length}:${value.map(canonicalValue).join('')}` : 'u';
+  return isAnyMap(value) ? canonicalMap(value) : `a${value.length}:${value.map(canonicalValue).join('')}`;
 };

@@ -1,3 +1,4 @@
+import { AttributeList } from './attribute-list.ts';
 import { contentHash } from './content-hash.ts';
 import { fieldOf, type JsonReader } from './json-reader.ts';
 import { readJsonMap, readJsonValue } from './json-values.ts';
@@ -31,7 +32,7 @@ export const readJsonSpan = (reader: JsonReader, value: unknown): OtlpSpan | nul
     kind: reader.enumeration(span['kind'], SPAN_KINDS, 'kind'),
     startUnixNano: reader.uint64(fieldOf(span, 'startTimeUnixNano', 'start_time_unix_nano'), 'startTimeUnixNano'),
     endUnixNano: reader.uint64(fieldOf(span, 'endTimeUnixNano', 'end_time_unix_nano'), 'endTimeUnixNano'),
-    attributes: readJsonMap(reader, span['attributes']),
+    attributes: AttributeList.from(readJsonMap(reader, span['attributes'])),
     events: reader.array(span['events'], 'events').map((event) => readJsonEvent(reader, event)),
     links: reader.array(span['links'], 'links').map((link) => readJsonLink(reader, link)),
     statusCode: reader.enumeration(status['code'], STATUS_CODES, 'status.code'),
@@ -78,7 +79,7 @@ export const readJsonLogRecord = (reader: JsonReader, value: unknown): OtlpLogRe
     severityText: reader.text(fieldOf(log, 'severityText', 'severity_text'), 'severityText'),
     eventName: reader.text(fieldOf(log, 'eventName', 'event_name'), 'eventName'),
     body: readJsonValue(reader, log['body'], 1),
-    attributes: readJsonMap(reader, log['attributes']),
+    attributes: AttributeList.from(readJsonMap(reader, log['attributes'])),
   };
   const problem = logIdProblem(traceId, spanId);
   if (problem !== null) reader.fail('missing_ids', problem);

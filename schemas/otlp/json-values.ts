@@ -1,3 +1,4 @@
+import { AttributeList } from './attribute-list.ts';
 import { fieldOf, type JsonObject, type JsonReader } from './json-reader.ts';
 import { ANY_VALUE_DEPTH_MAX } from './limits.ts';
 import { NO_ATTRIBUTES } from './read-values.ts';
@@ -57,7 +58,7 @@ export const readJsonMap = (reader: JsonReader, value: unknown, depth = 1): AnyM
 
 /** A Resource object. */
 export const readJsonResource = (reader: JsonReader, value: unknown): OtlpResource => ({
-  attributes: readJsonMap(reader, reader.object(value, 'resource')['attributes']),
+  attributes: AttributeList.from(readJsonMap(reader, reader.object(value, 'resource')['attributes'])),
 });
 
 /** An InstrumentationScope object. */
@@ -66,6 +67,6 @@ export const readJsonScope = (reader: JsonReader, value: unknown): OtlpScope => 
   return {
     name: reader.text(scope['name'], 'scope.name'),
     version: reader.text(scope['version'], 'scope.version'),
-    attributes: readJsonMap(reader, scope['attributes']),
+    attributes: AttributeList.from(readJsonMap(reader, scope['attributes'])),
   };
 };

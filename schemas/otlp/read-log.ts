@@ -1,6 +1,7 @@
+import { AttributeList } from './attribute-list.ts';
 import { contentHash } from './content-hash.ts';
 import { SPAN_ID_BYTES, TRACE_ID_BYTES } from './read-span.ts';
-import { readAnyValue, readKeyValue } from './read-values.ts';
+import { readAnyValue, readAttribute } from './read-values.ts';
 import type { AnyValue, OtlpLogRecord } from './types.ts';
 import type { WireReader } from './wire-reader.ts';
 
@@ -25,7 +26,7 @@ interface LogDraft {
   severityText: string;
   eventName: string;
   body: AnyValue;
-  readonly attributes: Map<string, AnyValue>;
+  readonly attributes: AttributeList;
   traceId: string | null;
   spanId: string | null;
 }
@@ -39,7 +40,7 @@ export const readLogRecord = (reader: WireReader): OtlpLogRecord | null => {
     severityText: '',
     eventName: '',
     body: undefined,
-    attributes: new Map(),
+    attributes: new AttributeList(),
     traceId: '',
     spanId: '',
   };
@@ -63,7 +64,7 @@ export const logIdProblem = (traceId: string | null, spanId: string | null): str
 const readLogField = (reader: WireReader, draft: LogDraft, tag: number): void => {
   switch (tag) {
     case ATTRIBUTES:
-      readKeyValue(reader, draft.attributes);
+      readAttribute(reader, draft.attributes);
       return;
     case TIME:
       draft.timeUnixNano = reader.fixed64();

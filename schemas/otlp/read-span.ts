@@ -1,4 +1,5 @@
-import { NO_ATTRIBUTES, readKeyValue } from './read-values.ts';
+import { AttributeList } from './attribute-list.ts';
+import { NO_ATTRIBUTES, readAttribute, readKeyValue } from './read-values.ts';
 import type { AnyValue, OtlpEvent, OtlpLink, OtlpSpan } from './types.ts';
 import type { WireReader } from './wire-reader.ts';
 
@@ -31,7 +32,7 @@ interface SpanDraft {
   kind: number;
   startUnixNano: bigint;
   endUnixNano: bigint;
-  readonly attributes: Map<string, AnyValue>;
+  readonly attributes: AttributeList;
   readonly events: OtlpEvent[];
   readonly links: OtlpLink[];
   statusCode: number;
@@ -48,7 +49,7 @@ export const readSpan = (reader: WireReader): OtlpSpan | null => {
     kind: 0,
     startUnixNano: 0n,
     endUnixNano: 0n,
-    attributes: new Map(),
+    attributes: new AttributeList(),
     events: [],
     links: [],
     statusCode: 0,
@@ -61,7 +62,20 @@ export const readSpan = (reader: WireReader): OtlpSpan | null => {
     if (problem !== null) reader.fail('missing_ids', problem);
   }
   if (reader.fault !== null || traceId === null || spanId === null || parentSpanId === null) return null;
-  return { ...span, traceId, spanId, parentSpanId };
+  return {
+    traceId,
+    spanId,
+    parentSpanId,
+    name: span.name,
+    kind: span.kind,
+    startUnixNano: span.startUnixNano,
+    endUnixNano: span.endUnixNano,
+    attributes: span.attributes,
+    events: span.events,
+    links: span.links,
+    statusCode: span.statusCode,
+    statusMessage: span.statusMessage,
+  };
 };
 
 /** What is wrong with the ids of a span ('' absent or zero, null of another length), or null. */
@@ -78,7 +92,7 @@ export const spanIdProblem = (
 const readSpanField = (reader: WireReader, span: SpanDraft, tag: number): void => {
   switch (tag) {
     case ATTRIBUTES:
-      readKeyValue(reader, span.attributes);
+      readAttribute(reader, span.attributes);
       return;
     case TRACE_ID:
       span.traceId = reader.id(TRACE_ID_BYTES);

@@ -1,4 +1,6 @@
+import { AttributeList } from './attribute-list.ts';
 import type { Ranges } from './frames.ts';
+import type { KeyShape } from './key-shape.ts';
 import { ANY_VALUE_DEPTH_MAX } from './limits.ts';
 import type { AnyMap, AnyValue, OtlpResource, OtlpScope } from './types.ts';
 import type { WireReader } from './wire-reader.ts';
@@ -102,11 +104,35 @@ export const readKeyValue = (reader: WireReader, into: Map<string, AnyValue>, de
   into.set(key, value);
 };
 
+/** A KeyValue field (standing before its length) of an item's attributes: the same keys make no new texts. */
+export const readAttribute = (reader: WireReader, into: AttributeList): void => {
+  const outer = reader.enter();
+  reader.node();
+  const { shape } = into;
+  let known: KeyShape | null = null;
+  let key = '';
+  let value: AnyValue;
+  while (reader.more()) {
+    const tag = reader.tag();
+    if (tag === FIRST) {
+      known = shape === null ? null : reader.nearKey(shape);
+      if (known === null) key = reader.freshString();
+    } else if (tag === SECOND) {
+      const inner = reader.enter();
+      value = readAnyValue(reader, 1);
+      reader.leave(inner);
+    } else reader.skip(tag);
+  }
+  reader.leave(outer);
+  if (known === null) into.set(key, value);
+  else into.push(known, value);
+};
+
 /** Resource.attributes, from the ranges of all its occurrences. */
 export const readResource = (reader: WireReader, ranges: Ranges): OtlpResource => {
-  const attributes = new Map<string, AnyValue>();
+  const attributes = new AttributeList();
   eachField(reader, ranges, (tag) => {
-    if (tag === bytesTag(1)) readKeyValue(reader, attributes);
+    if (tag === bytesTag(1)) readAttribute(reader, attributes);
     else reader.skip(tag);
   });
   return { attributes };
@@ -116,11 +142,11 @@ export const readResource = (reader: WireReader, ranges: Ranges): OtlpResource =
 export const readScope = (reader: WireReader, ranges: Ranges): OtlpScope => {
   let name = '';
   let version = '';
-  const attributes = new Map<string, AnyValue>();
+  const attributes = new AttributeList();
   eachField(reader, ranges, (tag) => {
     if (tag === bytesTag(1)) name = reader.string();
     else if (tag === bytesTag(2)) version = reader.string();
-    else if (tag === bytesTag(3)) readKeyValue(reader, attributes);
+    else if (tag === bytesTag(3)) readAttribute(reader, attributes);
     else reader.skip(tag);
   });
   return { name, version, attributes };

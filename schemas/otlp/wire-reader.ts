@@ -1,4 +1,5 @@
 import type { DeadLetterReason } from '../dead-letter.ts';
+import type { KeyShape } from './key-shape.ts';
 import { GROUP_DEPTH_MAX } from './limits.ts';
 
 /** A fault found while reading: the reason, and one sentence without payload bytes. */
@@ -14,8 +15,12 @@ const WIRE_GROUP_START = 3;
 const WIRE_GROUP_END = 4;
 const WIRE_FIXED32 = 5;
 
-/** Strings up to this length are tried as ASCII in JavaScript; a native call costs more than that many bytes. */
-const SHORT_STRING_BYTES = 24;
+/**
+ * Strings up to this length are looked through in JavaScript and, when they are ASCII, cut out of one text of all bytes:
+ * a native call costs more than that many bytes. A longer one is copied, so that it does not hold the whole request.
+ */
+const SHORT_STRING_BYTES = 128;
+const ASCII_END = 0x80;
 
 /**
  * Reads the protobuf wire format (https://protobuf.dev/programming-guides/encoding/) out of a byte range.
@@ -29,6 +34,8 @@ export class WireReader {
   fault: WireFault | null = null;
   /** Nodes still allowed (limits.ts NODES_MAX); the decoder counts down. */
   nodesLeft: number = Number.MAX_SAFE_INTEGER;
+  /** All bytes as characters of Latin-1; made when the first string is read. */
+  #latin1: string | null = null;
 
   constructor(bytes: Uint8Array, start = 0, end = bytes.length) {
     this.bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -68,6 +75,12 @@ export class WireReader {
 
   /** A varint that must fit 32 bits unsigned (tags, lengths). */
   uint32(): number {
+    // Nearly all of them have one byte.
+    const first = this.bytes[this.pos] ?? 0;
+    if (first < 0x80 && this.pos < this.limit) {
+      this.pos++;
+      return first;
+    }
     let value = 0;
     for (let shift = 0; shift < 35; shift += 7) {
       if (this.pos >= this.limit) return this.truncated();
@@ -137,16 +150,35 @@ export class WireReader {
   /** Length-delimited text. Bytes that are not UTF-8 become U+FFFD: a broken label must not cost a span. */
   string(): string {
     const length = this.uint32();
-    if (!this.take(length)) return '';
+    if (!this.take(length) || length === 0) return '';
     const start = this.pos - length;
     if (length > SHORT_STRING_BYTES) return this.bytes.toString('utf8', start, this.pos);
-    let text = '';
     for (let i = start; i < this.pos; i++) {
-      const byte = this.bytes[i] ?? 0;
-      if (byte >= 0x80) return this.bytes.toString('utf8', start, this.pos);
-      text += String.fromCharCode(byte);
+      if ((this.bytes[i] ?? 0) >= ASCII_END) return this.bytes.toString('utf8', start, this.pos);
     }
-    return text;
+    this.#latin1 ??= this.bytes.toString('latin1');
+    return this.#latin1.substring(start, this.pos);
+  }
+
+  /** As `string`, but a text of its own, which may be kept without keeping the request. */
+  freshString(): string {
+    const length = this.uint32();
+    return this.take(length) ? this.bytes.toString('utf8', this.pos - length, this.pos) : '';
+  }
+
+  /** Reads a key that is known to follow `shape`, without making a text of it; null, and nothing read, for another. */
+  nearKey(shape: KeyShape): KeyShape | null {
+    const before = this.pos;
+    const length = this.uint32();
+    if (this.fault === null && this.pos + length <= this.limit) {
+      const near = shape.nearBy(this.bytes, this.pos, this.pos + length);
+      if (near !== null) {
+        this.pos += length;
+        return near;
+      }
+    }
+    if (this.fault === null) this.pos = before;
+    return null;
   }
 
   /** A copy, so that the request's buffer can go. */
@@ -160,8 +192,11 @@ export class WireReader {
     const length = this.uint32();
     if (!this.take(length) || length === 0) return '';
     if (length !== size) return null;
-    const hex = this.bytes.toString('hex', this.pos - length, this.pos);
-    return /^0+$/.test(hex) ? '' : hex;
+    const start = this.pos - length;
+    for (let i = start; i < this.pos; i++) {
+      if (this.bytes[i] !== 0) return this.bytes.toString('hex', start, this.pos);
+    }
+    return '';
   }
 
   /** Steps over a field of any wire type, unknown groups included. */

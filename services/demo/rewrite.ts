@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { isAnyMap } from '../../schemas/otlp/attribute-list.ts';
 import type { AnyMap, AnyValue, OtlpItem, OtlpLogRecord, OtlpSpan } from '../../schemas/otlp/types.ts';
 
 /** How one play differs from the recording. */
@@ -31,7 +32,7 @@ export const collectIds = (requests: readonly RecordedRequest[]): readonly strin
   const visit = (value: AnyValue, key: string): void => {
     if (typeof value === 'string' && isId(key, value)) ids.add(value);
     else if (Array.isArray(value)) for (const inner of value) visit(inner, key);
-    else if (value instanceof Map) for (const [name, inner] of value) visit(inner, name);
+    else if (isAnyMap(value)) for (const [name, inner] of value) visit(inner, name);
   };
   for (const request of requests)
     for (const { item, resource } of request.items) {
@@ -131,7 +132,7 @@ const rewriteMap = (map: AnyMap, words: Words): AnyMap =>
 const rewriteValue = (value: AnyValue, words: Words): AnyValue => {
   if (typeof value === 'string') return words.pattern === null ? value : value.replace(words.pattern, words.replace);
   if (value instanceof Uint8Array || value === null || typeof value !== 'object') return value;
-  if (value instanceof Map) return rewriteMap(value, words);
+  if (isAnyMap(value)) return rewriteMap(value, words);
   return Array.isArray(value) ? value.map((inner: AnyValue) => rewriteValue(inner, words)) : value;
 };
 

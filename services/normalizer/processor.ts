@@ -1,5 +1,6 @@
 import type { ActionEvent } from '../../schemas/action-event.ts';
 import { encodeAgentStep } from '../../schemas/agent-step-codec.ts';
+import { replayOf } from '../../schemas/dead-letter.ts';
 import type { OtlpRefusal } from '../../schemas/otlp/types.ts';
 import { type Outcome, ok, refused } from '../../schemas/outcome.ts';
 import { VANTAGES, type Vantage } from '../../schemas/step-kinds.ts';
@@ -44,8 +45,13 @@ interface Draft {
   readonly families: Map<string, number>;
   items: number;
   duplicates: number;
+  filtered: number;
   empty: number;
 }
+
+/** Whether an item of a record is stored; what is not is counted. */
+export type Keeps = (record: LogRecord, index: number) => boolean;
+const keepsAll: Keeps = () => true;
 
 /**
  * One batch → everything it makes, in the order it takes effect. Pure: the same batch, the same `isSeen` (what is
@@ -56,6 +62,7 @@ export const normalizeBatch = (
   source: NormalizerSource,
   isSeen: (stepId: string) => boolean,
   options: NormalizeOptions,
+  keeps: Keeps = keepsAll,
 ): NormalizedBatch => {
   const draft: Draft = {
     spans: [],
@@ -69,9 +76,10 @@ export const normalizeBatch = (
     families: new Map(),
     items: 0,
     duplicates: 0,
+    filtered: 0,
     empty: 0,
   };
-  for (const record of batch.records) normalizeRecord(record, batch, source, isSeen, options, draft);
+  for (const record of batch.records) normalizeRecord(record, batch, source, { isSeen, keeps }, options, draft);
   return { output: outputOf(draft), stored: draft.stored, families: draft.families };
 };
 
@@ -79,13 +87,11 @@ const normalizeRecord = (
   record: LogRecord,
   batch: RecordBatch,
   source: NormalizerSource,
-  isSeen: (stepId: string) => boolean,
+  { isSeen, keeps }: { readonly isSeen: (stepId: string) => boolean; readonly keeps: Keeps },
   options: NormalizeOptions,
   draft: Draft,
 ): void => {
-  const tenant = tenantOf(record, source);
-  const origin = originOf(record, batch, source, tenant.kind === 'ok' ? tenant.value : DEFAULT_TENANT);
-  const read = tenant.kind === 'ok' ? readItems(record, source, origin, options) : tenant;
+  const { origin, read } = takeApart(record, batch, source, options);
   if (read.kind === 'refused') {
     draft.items++;
     refuse(record, [{ index: 0, reason: read.reason, detail: read.detail }], origin, draft);
@@ -100,6 +106,10 @@ const normalizeRecord = (
       draft.duplicates++;
       continue;
     }
+    if (!keeps(record, item.logIndex)) {
+      draft.filtered++;
+      continue;
+    }
     const normalized = normalizeItem(item);
     if (normalized.kind === 'refused') {
       const { reason, detail } = normalized;
@@ -111,6 +121,29 @@ const normalizeRecord = (
     take(normalized.value, draft);
   }
 };
+
+const takeApart = (
+  record: LogRecord,
+  batch: RecordBatch,
+  source: NormalizerSource,
+  options: NormalizeOptions,
+): { readonly origin: RecordOrigin; readonly read: Outcome<RecordItems> } => {
+  const tenant = tenantOf(record, source);
+  const origin = originOf(record, batch, source, tenant.kind === 'ok' ? tenant.value : DEFAULT_TENANT);
+  return { origin, read: tenant.kind === 'ok' ? readItems(record, source, origin, options) : tenant };
+};
+
+/** Ids of the steps in the records that were replayed from the dead letters. */
+export const replayedSteps = (
+  batch: RecordBatch,
+  source: NormalizerSource,
+  options: NormalizeOptions,
+): readonly string[] =>
+  batch.records.flatMap((record) => {
+    if (replayOf(record.headers) === null) return [];
+    const { read } = takeApart(record, batch, source, options);
+    return read.kind === 'ok' ? read.value.items.map((item) => item.stepId) : [];
+  });
 
 /** A step with its record for the folds. */
 interface EncodedStep extends NormalizedStep {
@@ -177,7 +210,7 @@ const outputOf = (draft: Draft): BatchOutput => ({
   counts: {
     items: draft.items,
     duplicates: draft.duplicates,
-    filtered: 0,
+    filtered: draft.filtered,
     empty: draft.empty,
     hours: [...draft.hours].sort((a, b) => a - b),
   },

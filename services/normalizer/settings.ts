@@ -13,6 +13,10 @@ export interface NormalizerSource {
   readonly vantage: Vantage;
   /** `header`: our receiver is the only writer of this topic, so the vantage it bound to the token is believed. */
   readonly vantage_from?: 'source' | 'header';
+  /** `agent_traces`: of a topic shared with ordinary services, only traces with a step of an agent are stored. */
+  readonly keep?: 'all' | 'agent_traces';
+  /** How long of the log's time an item waits for such a step of its trace, ms. */
+  readonly hold_ms?: number;
 }
 
 export interface NormalizerSettings {

@@ -1,3 +1,5 @@
+import { AttributeList } from '../../schemas/otlp/attribute-list.ts';
+import type { KeyQuestion } from '../../schemas/otlp/key-shape.ts';
 import type {
   AnyMap,
   AnyValue,
@@ -25,6 +27,10 @@ export interface SpanView {
   readonly scope: { readonly name: string; readonly version: string };
   readonly attr: (key: string) => AnyValue;
   readonly attrs: () => AnyMap;
+  /** What follows from the keys of the attributes alone: answered once for all spans with the same keys. */
+  readonly ask: <T extends object>(question: KeyQuestion<T>) => T;
+  /** The attribute at a place, as an answer of `ask` names it. */
+  readonly at: (place: number) => AnyValue;
   readonly resource: (key: string) => AnyValue;
   readonly resourceAttrs: () => AnyMap;
   readonly events: () => readonly OtlpEvent[];
@@ -43,55 +49,140 @@ const NO_EVENTS: readonly OtlpEvent[] = [];
 const NO_LINKS: readonly OtlpLink[] = [];
 
 /** A decoded span as conventions see it. */
-export const viewOfSpan = ({ item, scope, resource }: OtlpItem<OtlpSpan>): SpanView => ({
-  signal: 'span',
-  traceId: item.traceId,
-  spanId: item.spanId,
-  parentSpanId: item.parentSpanId,
-  name: item.name,
-  kind: item.kind,
-  scope,
-  attr: (key) => item.attributes.get(key),
-  attrs: () => item.attributes,
-  resource: (key) => resource.attributes.get(key),
-  resourceAttrs: () => resource.attributes,
-  events: () => item.events,
-  links: () => item.links,
-  statusCode: item.statusCode,
-  statusMessage: item.statusMessage,
-  eventName: '',
-  body: undefined,
-  severity: '',
-});
+export const viewOfSpan = (entry: OtlpItem<OtlpSpan>): SpanView => new DecodedSpan(entry);
 
 /**
  * A decoded log record as conventions see it. The attribute `event.name` wins over the field EventName: SDKs of 2026
  * put a source position there (`event src/telemetry.rs:1153`) and the real name into the attribute.
  */
-export const viewOfLog = ({ item, scope, resource }: OtlpItem<OtlpLogRecord>): SpanView => {
-  const named = item.attributes.get('event.name');
-  const eventName = typeof named === 'string' && named !== '' ? named : item.eventName;
-  return {
-    signal: 'log',
-    traceId: item.traceId,
-    spanId: item.spanId,
-    parentSpanId: '',
-    name: eventName,
-    kind: 0,
-    scope,
-    attr: (key) => item.attributes.get(key),
-    attrs: () => item.attributes,
-    resource: (key) => resource.attributes.get(key),
-    resourceAttrs: () => resource.attributes,
-    events: () => NO_EVENTS,
-    links: () => NO_LINKS,
-    statusCode: 0,
-    statusMessage: '',
-    eventName,
-    body: item.body,
-    severity: item.severityText !== '' ? item.severityText : severityName(item.severityNumber),
-  };
-};
+export const viewOfLog = (entry: OtlpItem<OtlpLogRecord>): SpanView => new DecodedLog(entry);
+
+/** A class, so that no function is made for each span. */
+class DecodedSpan implements SpanView {
+  readonly signal = 'span';
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly parentSpanId: string;
+  readonly name: string;
+  readonly kind: number;
+  readonly scope: SpanView['scope'];
+  readonly statusCode: number;
+  readonly statusMessage: string;
+  readonly eventName = '';
+  readonly body = undefined;
+  readonly severity = '';
+  readonly #item: OtlpSpan;
+  readonly #list: AttributeList;
+  readonly #resource: AnyMap;
+
+  constructor({ item, scope, resource }: OtlpItem<OtlpSpan>) {
+    this.traceId = item.traceId;
+    this.spanId = item.spanId;
+    this.parentSpanId = item.parentSpanId;
+    this.name = item.name;
+    this.kind = item.kind;
+    this.scope = scope;
+    this.statusCode = item.statusCode;
+    this.statusMessage = item.statusMessage;
+    this.#item = item;
+    this.#list = AttributeList.from(item.attributes);
+    this.#resource = resource.attributes;
+  }
+
+  attr(key: string): AnyValue {
+    return this.#list.get(key);
+  }
+
+  attrs(): AnyMap {
+    return this.#list;
+  }
+
+  ask<T extends object>(question: KeyQuestion<T>): T {
+    return this.#list.ask(question);
+  }
+
+  at(place: number): AnyValue {
+    return this.#list.at(place);
+  }
+
+  resource(key: string): AnyValue {
+    return this.#resource.get(key);
+  }
+
+  resourceAttrs(): AnyMap {
+    return this.#resource;
+  }
+
+  events(): readonly OtlpEvent[] {
+    return this.#item.events;
+  }
+
+  links(): readonly OtlpLink[] {
+    return this.#item.links;
+  }
+}
+
+class DecodedLog implements SpanView {
+  readonly signal = 'log';
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly parentSpanId = '';
+  readonly name: string;
+  readonly kind = 0;
+  readonly scope: SpanView['scope'];
+  readonly statusCode = 0;
+  readonly statusMessage = '';
+  readonly eventName: string;
+  readonly body: AnyValue;
+  readonly severity: string;
+  readonly #list: AttributeList;
+  readonly #resource: AnyMap;
+
+  constructor({ item, scope, resource }: OtlpItem<OtlpLogRecord>) {
+    const named = item.attributes.get('event.name');
+    this.eventName = typeof named === 'string' && named !== '' ? named : item.eventName;
+    this.name = this.eventName;
+    this.traceId = item.traceId;
+    this.spanId = item.spanId;
+    this.scope = scope;
+    this.body = item.body;
+    this.severity = item.severityText !== '' ? item.severityText : severityName(item.severityNumber);
+    this.#list = AttributeList.from(item.attributes);
+    this.#resource = resource.attributes;
+  }
+
+  attr(key: string): AnyValue {
+    return this.#list.get(key);
+  }
+
+  attrs(): AnyMap {
+    return this.#list;
+  }
+
+  ask<T extends object>(question: KeyQuestion<T>): T {
+    return this.#list.ask(question);
+  }
+
+  at(place: number): AnyValue {
+    return this.#list.at(place);
+  }
+
+  resource(key: string): AnyValue {
+    return this.#resource.get(key);
+  }
+
+  resourceAttrs(): AnyMap {
+    return this.#resource;
+  }
+
+  events(): readonly OtlpEvent[] {
+    return NO_EVENTS;
+  }
+
+  links(): readonly OtlpLink[] {
+    return NO_LINKS;
+  }
+}
 
 /** OTLP SeverityNumber → its range's name; '' when unspecified. */
 const severityName = (number: number): string =>

@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { AttributeList } from '../../schemas/otlp/attribute-list.ts';
 import type { AnyMap, AnyValue, OtlpItem, OtlpLogRecord, OtlpSpan } from '../../schemas/otlp/types.ts';
 
 /** Text that UTF-8 can carry (no lone surrogates). */
@@ -71,3 +72,11 @@ const requestOf = <T>(item: fc.Arbitrary<T>): fc.Arbitrary<readonly OtlpItem<T>[
 /** Whole requests, for property tests. */
 export const arbitraryTraces = requestOf(span);
 export const arbitraryLogs = requestOf(log);
+
+/** Whatever was decoded, with plain Maps where attribute lists stand: to be compared with what was written. */
+export const withMaps = (value: unknown): unknown => {
+  if (value instanceof AttributeList) return new Map(value);
+  if (Array.isArray(value)) return value.map(withMaps);
+  const isPlain = typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+  return isPlain ? Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withMaps(inner)])) : value;
+};

@@ -1,4 +1,5 @@
 import { afterEach } from 'vitest';
+import { AttributeList } from '../../schemas/otlp/attribute-list.ts';
 import { decodeTraces } from '../../schemas/otlp/decode.ts';
 import type { OtlpItem, OtlpSpan } from '../../schemas/otlp/types.ts';
 import { createReceiver, type Receiver, type ReceiverSettings } from '../../services/receiver/service.ts';
@@ -105,8 +106,8 @@ export const spansIn = async (log: EventLog): Promise<OtlpSpan[]> =>
 /** Item `n`: a trace of its own. */
 export const span = (n: number, over: Partial<OtlpSpan> = {}): OtlpItem<OtlpSpan> => ({
   index: n,
-  resource: { attributes: new Map([['service.name', 'shop']]) },
-  scope: { name: 'test', version: '1', attributes: new Map() },
+  resource: { attributes: AttributeList.from(new Map([['service.name', 'shop']])) },
+  scope: { name: 'test', version: '1', attributes: new AttributeList() },
   item: {
     traceId: (n + 1).toString(16).padStart(32, '0'),
     spanId: '00000000000000aa',
@@ -115,7 +116,7 @@ export const span = (n: number, over: Partial<OtlpSpan> = {}): OtlpItem<OtlpSpan
     kind: 1,
     startUnixNano: 1_795_225_600_000_000_000n,
     endUnixNano: 1_795_225_601_000_000_000n,
-    attributes: new Map(),
+    attributes: new AttributeList(),
     events: [],
     links: [],
     statusCode: 0,

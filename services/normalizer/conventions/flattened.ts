@@ -1,3 +1,4 @@
+import { KeyQuestion } from '../../../schemas/otlp/key-shape.ts';
 import type { Json } from '../json.ts';
 import { jsonOf } from '../json.ts';
 import type { SpanView } from '../span-view.ts';
@@ -44,21 +45,32 @@ const jsonOfNode = (node: Node | Json): Json => {
   );
 };
 
+/** Keys that are entries of a list: which, and the path in it. */
+const ENTRIES = new KeyQuestion((keys) =>
+  keys.flatMap((key, at) => {
+    const match = FLATTENED_KEY.exec(key);
+    if (match === null) return [];
+    const [, list = '', index = '', rest = ''] = match;
+    const segments = rest.split('.');
+    return segments.length > SEGMENTS_MAX ? [] : [{ key, at, list, path: [index, ...segments] }];
+  }),
+);
+const NOTHING = { content: [], keys: [] };
+
 /** Messages of flattened lists, in the order of their numbers, and the attributes they came from. */
 export const readFlattened = (
   view: SpanView,
 ): { readonly content: readonly ContentPart[]; readonly keys: readonly string[] } => {
+  const entries = view.ask(ENTRIES);
+  if (entries.length === 0) return NOTHING;
   const lists = new Map<string, Node>();
   const keys: string[] = [];
-  for (const [key, value] of view.attrs()) {
-    const match = FLATTENED_KEY.exec(key);
-    if (match === null || value === undefined) continue;
-    const [, list = '', index = '', path = ''] = match;
-    const segments = path.split('.');
-    if (segments.length > SEGMENTS_MAX) continue;
+  for (const { key, at, list, path } of entries) {
+    const value = view.at(at);
+    if (value === undefined) continue;
     const root = lists.get(list) ?? new Map();
     lists.set(list, root);
-    place(root, [index, ...segments], jsonOf(value));
+    place(root, path, jsonOf(value));
     keys.push(key);
   }
   const content = [...lists].flatMap(([list, root]) => {

@@ -1,3 +1,4 @@
+import { KeyQuestion } from '../../../schemas/otlp/key-shape.ts';
 import type { StepKind } from '../../../schemas/step-kinds.ts';
 import { contentDirection } from '../content-keys.ts';
 import { field, isObject, type Json, unwrap } from '../json.ts';
@@ -11,7 +12,7 @@ import { isModelOperation, KIND_OF_OPERATION, kindOfTool } from './operations.ts
 import { readAttempt, readOutcome } from './outcome.ts';
 import { readProvider } from './provider.ts';
 import { hasUsage, INCLUSIVE, leafCall, mergeUsage, readReportedCost, readUsage, wrapperCall } from './usage.ts';
-import { asBool, asCount, asText, jsonAttr } from './values.ts';
+import { asCount, boolAttr, jsonAt, keySet, keysLike, type PlacedKey, textAttr } from './values.ts';
 
 /**
  * The last one: an emitter nobody wrote a file for. Keeps everything and recognises model calls, tools and agents by
@@ -107,20 +108,35 @@ const TEXT_RULES: readonly (readonly [
 const kindOfWord = (value: unknown): StepKind | undefined =>
   typeof value === 'string' && value.length <= 64 ? KIND_OF_WORD.get(value.toLowerCase()) : undefined;
 
-const readKey = (found: Found, key: string, value: unknown): void => {
-  const count = typeof value === 'number' || typeof value === 'string' ? asCount(value) : undefined;
-  const bucket = count === undefined ? undefined : bucketOfKey(key);
-  if (bucket !== undefined && count !== undefined) {
-    found.usage[bucket] ??= count;
-    return;
+/** What a key is taken for, by how it is built. */
+interface KeyMeaning {
+  readonly bucket: keyof Usage | undefined;
+  readonly isKind: boolean;
+  readonly text: (typeof TEXT_RULES)[number][1] | undefined;
+  readonly isUsage: boolean;
+}
+
+const meaningOf = (key: string): KeyMeaning => ({
+  bucket: bucketOfKey(key),
+  isKind: KIND_KEY.test(key),
+  text: TEXT_RULES.find(([pattern]) => pattern.test(key))?.[1],
+  isUsage: USAGE_KEY.test(key),
+});
+
+const readKey = (found: Found, { bucket, isKind, text }: KeyMeaning, value: unknown): void => {
+  if (bucket !== undefined) {
+    const count = typeof value === 'number' || typeof value === 'string' ? asCount(value) : undefined;
+    if (count !== undefined) {
+      found.usage[bucket] ??= count;
+      return;
+    }
   }
   if (typeof value !== 'string' || value === '') return;
-  if (KIND_KEY.test(key)) {
+  if (isKind) {
     const kind = kindOfWord(value);
     if (kind !== undefined) found.kind ??= kind;
   }
-  const rule = TEXT_RULES.find(([pattern]) => pattern.test(key));
-  if (rule !== undefined) found[rule[1]] ??= value;
+  if (text !== undefined) found[text] ??= value;
 };
 
 /** Usage as a JSON map in one attribute: `…usage_details`, `…usage`. */
@@ -132,15 +148,22 @@ const readUsageMap = (found: Found, value: Json): void => {
   for (const [key, count] of Object.entries(usage)) {
     if (isObject(count)) readUsageMap(found, count);
     // Inside a usage map the word "tokens" is often left out.
-    else readKey(found, /token/i.test(key) ? key : `${key}_tokens`, count);
+    else readKey(found, meaningOf(/token/i.test(key) ? key : `${key}_tokens`), count);
   }
 };
 
+/** The keys that mean anything. */
+const MEANINGS = new KeyQuestion((keys) =>
+  keys
+    .map((key, place) => ({ place, meaning: meaningOf(key) }))
+    .filter(({ meaning }) => Object.values(meaning).some((said) => said !== undefined && said !== false)),
+);
+
 const walk = (view: SpanView): Found => {
   const found: Found = { usage: {} as Found['usage'] };
-  for (const [key, value] of view.attrs()) {
-    readKey(found, key, value);
-    if (USAGE_KEY.test(key)) readUsageMap(found, jsonAttr(view, key) ?? null);
+  for (const { place, meaning } of view.ask(MEANINGS)) {
+    readKey(found, meaning, view.at(place));
+    if (meaning.isUsage) readUsageMap(found, jsonAt(view, place) ?? null);
   }
   return found;
 };
@@ -161,34 +184,50 @@ const readCall = (view: SpanView, kind: StepKind, usage: Usage): CallFacts | und
     : wrapperCall(kind, usage, INCLUSIVE);
 };
 
+/** Keys whose name says that they hold what went in or came out. */
+const CONTENT = new KeyQuestion((keys) =>
+  keys.flatMap((key, place) => {
+    const direction = contentDirection(key);
+    return direction === 'input' || direction === 'output' ? [{ key, place, direction }] : [];
+  }),
+);
+const NO_CONTENT = [] as const;
+
 const readContent = (
   view: SpanView,
 ): { readonly content: readonly ContentPart[]; readonly keys: readonly string[] } => {
   const flattened = readFlattened(view);
-  const taken = new Set(flattened.keys);
   const content: ContentPart[] = [...flattened.content];
   const keys: string[] = [...flattened.keys];
-  for (const [key, value] of view.attrs()) {
-    if (taken.has(key) || value === undefined || typeof value === 'number' || typeof value === 'boolean') continue;
-    const direction = contentDirection(key);
-    if (direction !== 'input' && direction !== 'output') continue;
-    // The same messages flattened are already read; the raw form is kept as it is by the row.
-    if (flattened.content.length > 0) continue;
-    content.push(...readMessages(jsonAttr(view, key), direction, direction === 'input' ? 'user' : 'assistant'));
+  // The same messages flattened are already read; the raw form is kept as it is by the row.
+  const raw = flattened.content.length > 0 ? NO_CONTENT : view.ask(CONTENT);
+  for (const { key, place, direction } of raw) {
+    const value = view.at(place);
+    const isTaken = flattened.keys.includes(key);
+    if (isTaken || value === undefined || typeof value === 'number' || typeof value === 'boolean') continue;
+    content.push(...readMessages(jsonAt(view, place), direction, direction === 'input' ? 'user' : 'assistant'));
     keys.push(key);
   }
   return { content: [...content, ...readSpanEvents(view), ...readLogMessage(view)], keys };
 };
 
-const ARGUMENT_KEY = /(?:^|[._:])(?:args|arguments|parameters|function_args|input(?:[._]value)?)$/i;
-const RESULT_KEY = /(?:^|[._:])(?:result|response|output(?:[._]value)?)$/i;
+const ARGUMENT = /(?:^|[._:])(?:args|arguments|parameters|function_args|input(?:[._]value)?)$/i;
+const RESULT = /(?:^|[._:])(?:result|response|output(?:[._]value)?)$/i;
 
-const firstMatching = (view: SpanView, pattern: RegExp): Json | undefined => {
-  for (const [key, value] of view.attrs()) {
-    if (pattern.test(key) && value !== undefined && value !== '') return jsonAttr(view, key);
+const ARGUMENTS = keysLike((key) => ARGUMENT.test(key));
+const RESULTS = keysLike((key) => RESULT.test(key));
+
+const firstOf = (view: SpanView, keys: KeyQuestion<readonly PlacedKey[]>): Json | undefined => {
+  for (const { place } of view.ask(keys)) {
+    const value = view.at(place);
+    if (value !== undefined && value !== '') return jsonAt(view, place);
   }
   return undefined;
 };
+
+const SUCCESS = keySet('success');
+const ERROR = keySet('error');
+const STREAMED = keySet('llm.is_streaming');
 
 const readGeneric = (view: SpanView): StepFacts => {
   const found = walk(view);
@@ -201,7 +240,7 @@ const readGeneric = (view: SpanView): StepFacts => {
     isModelOperation(stepKind) ? (found.responseModel ?? found.requestModel) : undefined,
   );
   const outcome = readOutcome(view);
-  const toolResult = isTool ? firstMatching(view, RESULT_KEY) : undefined;
+  const toolResult = isTool ? firstOf(view, RESULTS) : undefined;
   const { content, keys } = readContent(view);
   return {
     stepKind,
@@ -213,14 +252,14 @@ const readGeneric = (view: SpanView): StepFacts => {
     responseId: found.responseId,
     toolName: isTool ? (found.toolName ?? view.name) : undefined,
     toolCallId: found.toolCallId,
-    toolArguments: isTool ? firstMatching(view, ARGUMENT_KEY) : undefined,
+    toolArguments: isTool ? firstOf(view, ARGUMENTS) : undefined,
     toolResult,
     call: readCall(view, stepKind, usage),
     ...outcome,
-    isFailed: outcome.isFailed || asBool(view.attr('success')) === false || field(toolResult, 'isError') === true,
-    errorMessage: outcome.errorMessage ?? asText(view.attr('error')),
+    isFailed: outcome.isFailed || boolAttr(view, SUCCESS) === false || field(toolResult, 'isError') === true,
+    errorMessage: outcome.errorMessage ?? textAttr(view, ERROR),
     attempt: readAttempt(view),
-    isStreamed: asBool(view.attr('llm.is_streaming')),
+    isStreamed: boolAttr(view, STREAMED),
     flags,
     content,
     contentKeys: keys,

@@ -8,7 +8,7 @@ import { kindOfTool } from './operations.ts';
 import { readAttempt, readOutcome } from './outcome.ts';
 import { cleanProvider, providerOfModel } from './provider.ts';
 import { leafCall, mergeUsage, wrapperCall } from './usage.ts';
-import { asCount, jsonAttr, presentKeys, textAttr } from './values.ts';
+import { asCount, hasAttr, jsonAttr, keySet, namesOf, presentKeys, textAttr } from './values.ts';
 
 /**
  * Genkit. Nothing of OTel's names; everything is in `genkit:*`:
@@ -26,9 +26,17 @@ import { asCount, jsonAttr, presentKeys, textAttr } from './values.ts';
  */
 export const genkit: Convention = {
   name: 'genkit',
-  matches: (view) => view.attr('genkit:type') !== undefined || view.attr('genkit:name') !== undefined,
+  matches: (view) => hasAttr(view, SAID.own),
   read: (view) => readGenkit(view),
 };
+
+const SAID = {
+  own: keySet('genkit:type', 'genkit:name'),
+  subtype: keySet('genkit:metadata:subtype'),
+  name: keySet('genkit:name'),
+  path: keySet('genkit:path'),
+};
+const CONTENT = namesOf('genkit:input', 'genkit:output');
 
 const KIND_OF_SUBTYPE: ReadonlyMap<string, StepKind> = new Map([
   ['model', 'llm'],
@@ -47,7 +55,7 @@ const KIND_OF_SUBTYPE: ReadonlyMap<string, StepKind> = new Map([
 ]);
 
 const kindOf = (view: SpanView, name: string | undefined): StepKind => {
-  const subtype = textAttr(view, ['genkit:metadata:subtype']) ?? '';
+  const subtype = textAttr(view, SAID.subtype) ?? '';
   const kind = KIND_OF_SUBTYPE.get(subtype);
   if (kind !== undefined) return kind === 'tool' ? kindOfTool(name) : kind;
   if (view.attr('genkit:type') === 'util') return 'workflow';
@@ -142,13 +150,13 @@ const readContent = (kind: StepKind, input: Json | undefined, output: Json | und
 };
 
 const readGenkit = (view: SpanView): StepFacts => {
-  const name = textAttr(view, ['genkit:name']);
+  const name = textAttr(view, SAID.name);
   const kind = kindOf(view, name);
   const input = jsonAttr(view, 'genkit:input');
   const output = jsonAttr(view, 'genkit:output');
   const isModel = kind === 'llm' || kind === 'embedding';
   const { model, provider } = modelOf(isModel ? name : textOf(field(input, 'model')));
-  const flows = flowsOf(textAttr(view, ['genkit:path']));
+  const flows = flowsOf(textAttr(view, SAID.path));
   const isTool = kind === 'tool' || kind === 'delegation';
   const error = isTool ? toolError(output) : undefined;
   const outcome = readOutcome(view);
@@ -171,6 +179,6 @@ const readGenkit = (view: SpanView): StepFacts => {
     errorMessage: outcome.errorMessage ?? textOf(error),
     attempt: readAttempt(view),
     content: readContent(kind, input, output),
-    contentKeys: presentKeys(view, ['genkit:input', 'genkit:output']),
+    contentKeys: presentKeys(view, CONTENT),
   };
 };

@@ -6,7 +6,7 @@ import { kindOfTool } from './operations.ts';
 import { readGenAi } from './otel-gen-ai.ts';
 import { providerOfModel } from './provider.ts';
 import { mergeUsage, readUsage } from './usage.ts';
-import { asCount, jsonAttr, presentKeys, textAttr } from './values.ts';
+import { asCount, jsonAttr, keySet, namesOf, presentKeys, textAttr } from './values.ts';
 
 /**
  * Google Agent Development Kit (scope `gcp.vertex.agent`). Differs from OTel in:
@@ -45,9 +45,12 @@ const KEY = {
   data: 'gcp.vertex.agent.data',
 } as const;
 
+const OWN = namesOf(...Object.values(KEY));
+const TOOL_NAME = keySet('gen_ai.tool.name');
+
 const contentKeys = (view: SpanView, facts: StepFacts): readonly string[] => [
   ...(facts.contentKeys ?? []),
-  ...presentKeys(view, Object.values(KEY)),
+  ...presentKeys(view, OWN),
 ];
 
 /** Gemini's own usage, in JSON's camel case (JavaScript) or snake case (Python). */
@@ -111,7 +114,7 @@ const readTool = (view: SpanView, facts: StepFacts): StepFacts => {
   const failed = facts.isFailed === true || (error !== undefined && error !== null && !isMadeUp);
   return {
     ...facts,
-    stepKind: isMadeUp ? 'other' : kindOfTool(facts.toolName ?? textAttr(view, ['gen_ai.tool.name'])),
+    stepKind: isMadeUp ? 'other' : kindOfTool(facts.toolName ?? textAttr(view, TOOL_NAME)),
     toolArguments: isMadeUp ? undefined : toolArguments,
     toolResult: isMadeUp ? undefined : toolResult,
     isFailed: failed,

@@ -1,6 +1,7 @@
+import { KeyQuestion } from '../../../schemas/otlp/key-shape.ts';
 import type { SpanView } from '../span-view.ts';
 import type { StepFacts } from '../step-facts.ts';
-import { asText, textAttr } from './values.ts';
+import { asText, keySet, keysLike, textAttr } from './values.ts';
 
 /** Where SDKs put what an application says of itself: a prefix, then a name of the application's choice. */
 const APPLICATION_PREFIXES = [
@@ -30,8 +31,8 @@ const SESSION_NAMES = [
 ];
 const USER_NAMES = ['user_id', 'userId', 'user', 'resourceId'];
 
-const SESSION_KEYS = ['gen_ai.conversation.id', 'session.id', 'langfuse.session.id', 'conversation.id'];
-const USER_KEYS = [
+const SESSION = keySet('gen_ai.conversation.id', 'session.id', 'langfuse.session.id', 'conversation.id');
+const USER = keySet(
   'user.id',
   'enduser.id',
   'langfuse.user.id',
@@ -39,13 +40,26 @@ const USER_KEYS = [
   'user.account_uuid',
   'user.account_id',
   'user.email',
-];
-const AGENT_KEYS = {
-  name: ['gen_ai.agent.name', 'agent.name', 'agent_name'],
-  id: ['gen_ai.agent.id', 'agent.id', 'agent_id'],
-  version: ['gen_ai.agent.version', 'agent.version'],
-} as const;
-const WORKFLOW_KEYS = ['gen_ai.workflow.name', 'traceloop.workflow.name', 'workflow.name'];
+);
+const SAID = {
+  agentName: keySet('gen_ai.agent.name', 'agent.name', 'agent_name'),
+  agentId: keySet('gen_ai.agent.id', 'agent.id', 'agent_id'),
+  agentVersion: keySet('gen_ai.agent.version', 'agent.version'),
+  workflow: keySet('gen_ai.workflow.name', 'traceloop.workflow.name', 'workflow.name'),
+  onBehalfOf: keySet('tacho.on_behalf_of', 'enduser.on_behalf_of'),
+  account: keySet('gen_ai.account.id', 'openai.organization'),
+  promptName: keySet('gen_ai.prompt.name', 'langfuse.observation.prompt.name', 'traceloop.prompt.key'),
+  promptVersion: keySet('gen_ai.prompt.version', 'langfuse.observation.prompt.version', 'traceloop.prompt.version'),
+  region: keySet('cloud.region', 'aws.region', 'gen_ai.request.region'),
+  serviceTier: keySet(
+    'openai.response.service_tier',
+    'gen_ai.openai.response.service_tier',
+    'gen_ai.response.service_tier',
+    'anthropic.response.service_tier',
+    'openai.request.service_tier',
+    'gen_ai.openai.request.service_tier',
+  ),
+};
 
 /** A vendor's own key for a session: any key that ends so. */
 const SESSION_SUFFIX = /[.:_](?:session|thread|conversation|chat)[._]?id$/i;
@@ -54,43 +68,55 @@ const NOT_A_SESSION = /^(?:mcp|jsonrpc|rpc|http|tls|db|network|messaging|process
 /** Beyond this many attributes the suffix search stops: a span that large is not an agent step. */
 const SUFFIX_KEYS_MAX = 512;
 
+const LIKE_SESSION = new KeyQuestion((keys) =>
+  keys
+    .slice(0, SUFFIX_KEYS_MAX)
+    .flatMap((key, place) => (SESSION_SUFFIX.test(key) && !NOT_A_SESSION.test(key) ? [place] : [])),
+);
+
 const searchSession = (view: SpanView): string | undefined => {
-  let seen = 0;
-  for (const [key, value] of view.attrs()) {
-    if (++seen > SUFFIX_KEYS_MAX) return undefined;
+  for (const place of view.ask(LIKE_SESSION)) {
+    const value = view.at(place);
     // A number is a count or an OS id, never a conversation.
-    if (typeof value === 'string' && value !== '' && SESSION_SUFFIX.test(key) && !NOT_A_SESSION.test(key)) return value;
+    if (typeof value === 'string' && value !== '') return value;
   }
   return undefined;
 };
 
-const applicationKeys = (names: readonly string[]): readonly string[] =>
-  APPLICATION_PREFIXES.flatMap((prefix) => names.map((name) => prefix + name));
-const APPLICATION_SESSION_KEYS = applicationKeys(SESSION_NAMES);
-const APPLICATION_USER_KEYS = applicationKeys(USER_NAMES);
+const applicationKeys = (names: readonly string[]) =>
+  keySet(...APPLICATION_PREFIXES.flatMap((prefix) => names.map((name) => prefix + name)));
+const APPLICATION_SESSION = applicationKeys(SESSION_NAMES);
+const APPLICATION_USER = applicationKeys(USER_NAMES);
 
 /** The conversation a step belongs to: official keys, then what applications set, then any vendor key of that form. */
 export const readSession = (view: SpanView): string | undefined =>
-  textAttr(view, SESSION_KEYS) ?? textAttr(view, APPLICATION_SESSION_KEYS) ?? searchSession(view);
+  textAttr(view, SESSION) ?? textAttr(view, APPLICATION_SESSION) ?? searchSession(view);
 
-const readUser = (view: SpanView): string | undefined =>
-  textAttr(view, USER_KEYS) ?? textAttr(view, APPLICATION_USER_KEYS);
+const readUser = (view: SpanView): string | undefined => textAttr(view, USER) ?? textAttr(view, APPLICATION_USER);
 
 /** Labels of one step, and their length: a label is for grouping, not for text. */
 const LABELS_MAX = 32;
 const LABEL_CHARS_MAX = 128;
 const IDENTITY_NAMES = new Set([...SESSION_NAMES, ...USER_NAMES]);
 
+/** What an application called it; '' when it is nobody's label. */
+const labelName = (key: string): string => {
+  const prefix = APPLICATION_PREFIXES.find((candidate) => key.startsWith(candidate));
+  const name = prefix === undefined ? '' : key.slice(prefix.length);
+  return name.length > LABEL_CHARS_MAX || IDENTITY_NAMES.has(name) ? '' : name;
+};
+const LABELS = keysLike((key) => labelName(key) !== '');
+const NO_LABELS: Readonly<Record<string, string>> = {};
+
 const readLabels = (view: SpanView): Readonly<Record<string, string>> => {
+  const placed = view.ask(LABELS);
+  if (placed.length === 0) return NO_LABELS;
   const labels = new Map<string, string>();
-  for (const [key, value] of view.attrs()) {
+  for (const { key, place } of placed) {
     if (labels.size >= LABELS_MAX) break;
-    const prefix = APPLICATION_PREFIXES.find((candidate) => key.startsWith(candidate));
-    if (prefix === undefined) continue;
-    const name = key.slice(prefix.length);
+    const value = view.at(place);
     const text = typeof value === 'boolean' ? String(value) : asText(value);
-    if (name === '' || text === undefined || text.length > LABEL_CHARS_MAX || name.length > LABEL_CHARS_MAX) continue;
-    if (!IDENTITY_NAMES.has(name)) labels.set(name, text);
+    if (text !== undefined && text.length <= LABEL_CHARS_MAX) labels.set(labelName(key), text);
   }
   return Object.fromEntries(labels);
 };
@@ -98,29 +124,17 @@ const readLabels = (view: SpanView): Readonly<Record<string, string>> => {
 /** Who and where: the facts every family states in the same few ways. */
 export const readIdentity = (view: SpanView) =>
   ({
-    agentName: textAttr(view, AGENT_KEYS.name),
-    agentId: textAttr(view, AGENT_KEYS.id),
-    agentVersion: textAttr(view, AGENT_KEYS.version),
-    workflow: textAttr(view, WORKFLOW_KEYS),
+    agentName: textAttr(view, SAID.agentName),
+    agentId: textAttr(view, SAID.agentId),
+    agentVersion: textAttr(view, SAID.agentVersion),
+    workflow: textAttr(view, SAID.workflow),
     userId: readUser(view),
-    onBehalfOf: textAttr(view, ['tacho.on_behalf_of', 'enduser.on_behalf_of']),
-    account: textAttr(view, ['gen_ai.account.id', 'openai.organization']) ?? asText(view.resource('cloud.account.id')),
+    onBehalfOf: textAttr(view, SAID.onBehalfOf),
+    account: textAttr(view, SAID.account) ?? asText(view.resource('cloud.account.id')),
     sessionId: readSession(view),
-    promptName: textAttr(view, ['gen_ai.prompt.name', 'langfuse.observation.prompt.name', 'traceloop.prompt.key']),
-    promptVersion: textAttr(view, [
-      'gen_ai.prompt.version',
-      'langfuse.observation.prompt.version',
-      'traceloop.prompt.version',
-    ]),
-    region:
-      textAttr(view, ['cloud.region', 'aws.region', 'gen_ai.request.region']) ?? asText(view.resource('cloud.region')),
-    serviceTier: textAttr(view, [
-      'openai.response.service_tier',
-      'gen_ai.openai.response.service_tier',
-      'gen_ai.response.service_tier',
-      'anthropic.response.service_tier',
-      'openai.request.service_tier',
-      'gen_ai.openai.request.service_tier',
-    ]),
+    promptName: textAttr(view, SAID.promptName),
+    promptVersion: textAttr(view, SAID.promptVersion),
+    region: textAttr(view, SAID.region) ?? asText(view.resource('cloud.region')),
+    serviceTier: textAttr(view, SAID.serviceTier),
     labels: readLabels(view),
   }) satisfies Partial<StepFacts>;

@@ -1,3 +1,4 @@
+import { KeyQuestion } from '../../../schemas/otlp/key-shape.ts';
 import type { StepKind } from '../../../schemas/step-kinds.ts';
 import { field, type Json } from '../json.ts';
 import type { SpanView } from '../span-view.ts';
@@ -9,7 +10,7 @@ import { isModelOperation, KIND_OF_OPERATION, kindOfTool } from './operations.ts
 import { readAttempt, readOutcome } from './outcome.ts';
 import { readProvider } from './provider.ts';
 import { hasUsage, INCLUSIVE, leafCall, readReportedCost, readUsage, wrapperCall } from './usage.ts';
-import { asBool, asText, firstJsonAttr, presentKeys, textAttr } from './values.ts';
+import { asText, boolAttr, firstJsonAttr, hasAttr, keySet, namesOf, presentKeys, textAttr } from './values.ts';
 
 /**
  * The official OpenTelemetry conventions for GenAI and MCP, with the names of earlier versions (open-telemetry/
@@ -19,19 +20,18 @@ import { asBool, asText, firstJsonAttr, presentKeys, textAttr } from './values.t
 export const otelGenAi: Convention = {
   name: 'otel-gen-ai',
   matches: (view) =>
-    textAttr(view, MARKER_KEYS) !== undefined ||
-    view.eventName.startsWith('gen_ai.') ||
-    view.attr('mcp.method.name') !== undefined,
+    textAttr(view, MARKER) !== undefined || view.eventName.startsWith('gen_ai.') || hasAttr(view, MCP_METHOD),
   read: (view) => readGenAi(view),
 };
 
-const MARKER_KEYS = [
+const MARKER = keySet(
   'gen_ai.operation.name',
   'gen_ai.provider.name',
   'gen_ai.system',
   'gen_ai.request.model',
   'gen_ai.tool.name',
-];
+);
+const MCP_METHOD = keySet('mcp.method.name');
 
 /** Attributes whose value is content, by what they hold; the official name first. */
 export const CONTENT_KEYS = {
@@ -43,7 +43,28 @@ export const CONTENT_KEYS = {
   toolResult: ['gen_ai.tool.call.result', 'gen_ai.tool.result'],
   retrieval: ['gen_ai.retrieval.query.text', 'gen_ai.retrieval.documents'],
 } as const;
-const ALL_CONTENT_KEYS = Object.values(CONTENT_KEYS).flat();
+const ALL_CONTENT = namesOf(...Object.values(CONTENT_KEYS).flat());
+const CONTENT = {
+  system: keySet(...CONTENT_KEYS.system),
+  input: keySet(...CONTENT_KEYS.input),
+  output: keySet(...CONTENT_KEYS.output),
+  tools: keySet(...CONTENT_KEYS.tools),
+  toolArguments: keySet(...CONTENT_KEYS.toolArguments),
+  toolResult: keySet(...CONTENT_KEYS.toolResult),
+  query: keySet('gen_ai.retrieval.query.text'),
+  documents: keySet('gen_ai.retrieval.documents'),
+};
+const SAID = {
+  operation: keySet('gen_ai.operation.name'),
+  toolName: keySet('gen_ai.tool.name'),
+  toolCallId: keySet('gen_ai.tool.call.id', 'gen_ai.tool.call_id'),
+  toolStatus: keySet('gen_ai.tool.status'),
+  requestModel: keySet('gen_ai.request.model'),
+  responseModel: keySet('gen_ai.response.model'),
+  anyModel: keySet('gen_ai.request.model', 'gen_ai.response.model'),
+  responseId: keySet('gen_ai.response.id'),
+  isStreamed: keySet('gen_ai.request.stream', 'gen_ai.request.is_stream'),
+};
 
 /** MCP methods that are steps of their own kind; the rest of the protocol is plumbing. */
 const KIND_OF_MCP_METHOD: ReadonlyMap<string, StepKind> = new Map([
@@ -60,12 +81,12 @@ export interface GenAiDialect {
 const kindOfSpan = (view: SpanView, operation: string | undefined, toolName: string | undefined): StepKind => {
   const byOperation = operation === undefined ? undefined : KIND_OF_OPERATION.get(operation);
   if (byOperation !== undefined) return byOperation === 'tool' ? kindOfTool(toolName) : byOperation;
-  const method = textAttr(view, ['mcp.method.name']);
+  const method = textAttr(view, MCP_METHOD);
   if (method !== undefined) return KIND_OF_MCP_METHOD.get(method) ?? 'other';
   if (operation !== undefined) return 'other';
   // Before 1.27 there was no operation name: a model that answered, or a tool.
   if (toolName !== undefined) return kindOfTool(toolName);
-  return textAttr(view, ['gen_ai.request.model', 'gen_ai.response.model']) === undefined ? 'other' : 'llm';
+  return textAttr(view, SAID.anyModel) === undefined ? 'other' : 'llm';
 };
 
 /** A record that repeats a span, an evaluation, a message: log records describe, they are not steps of work. */
@@ -88,12 +109,12 @@ const readCall = (view: SpanView, kind: StepKind, operation: string | undefined)
 };
 
 const readContent = (view: SpanView): readonly ContentPart[] => [
-  ...readMessages(firstJsonAttr(view, CONTENT_KEYS.system), 'input', 'system'),
-  ...readMessages(firstJsonAttr(view, CONTENT_KEYS.input), 'input', 'user'),
-  ...readMessages(firstJsonAttr(view, CONTENT_KEYS.output), 'output', 'assistant'),
-  ...toolDefinitions(firstJsonAttr(view, CONTENT_KEYS.tools)),
-  ...readMessages(firstJsonAttr(view, ['gen_ai.retrieval.query.text']), 'input', 'user'),
-  ...readMessages(firstJsonAttr(view, ['gen_ai.retrieval.documents']), 'output', 'tool'),
+  ...readMessages(firstJsonAttr(view, CONTENT.system), 'input', 'system'),
+  ...readMessages(firstJsonAttr(view, CONTENT.input), 'input', 'user'),
+  ...readMessages(firstJsonAttr(view, CONTENT.output), 'output', 'assistant'),
+  ...toolDefinitions(firstJsonAttr(view, CONTENT.tools)),
+  ...readMessages(firstJsonAttr(view, CONTENT.query), 'input', 'user'),
+  ...readMessages(firstJsonAttr(view, CONTENT.documents), 'output', 'tool'),
   ...readSpanEvents(view),
   ...readLogMessage(view),
 ];
@@ -111,10 +132,14 @@ const EVALUATION_FACTS: readonly (readonly [key: string, fact: string])[] = [
   ['gen_ai.data_source.id', 'data.dataset'],
 ];
 
+const FACTS = new KeyQuestion((_keys, placeOf) =>
+  EVALUATION_FACTS.map(([key, fact]) => ({ fact, place: placeOf(key) })).filter(({ place }) => place >= 0),
+);
+
 const readFacts = (view: SpanView): Readonly<Record<string, string>> => {
   const facts: Record<string, string> = {};
-  for (const [key, fact] of EVALUATION_FACTS) {
-    const text = asText(view.attr(key));
+  for (const { place, fact } of view.ask(FACTS)) {
+    const text = asText(view.at(place));
     if (text !== undefined) facts[fact] = text;
   }
   return facts;
@@ -126,38 +151,38 @@ const isErrorResult = (result: Json | undefined): boolean =>
 
 /** Reads the official conventions; `dialect` says where an emitter differs. */
 export const readGenAi = (view: SpanView, dialect: GenAiDialect = {}): StepFacts => {
-  const operation = dialect.operation ?? textAttr(view, ['gen_ai.operation.name']);
-  const toolName = textAttr(view, ['gen_ai.tool.name']);
+  const operation = dialect.operation ?? textAttr(view, SAID.operation);
+  const toolName = textAttr(view, SAID.toolName);
   const stepKind = (view.signal === 'log' ? kindOfLog : kindOfSpan)(view, operation, toolName);
-  const requestModel = textAttr(view, ['gen_ai.request.model']);
-  const responseModel = textAttr(view, ['gen_ai.response.model']);
+  const requestModel = textAttr(view, SAID.requestModel);
+  const responseModel = textAttr(view, SAID.responseModel);
   const { provider, flags } = readProvider(view, responseModel ?? requestModel);
   const read = readCall(view, stepKind, operation);
   const call = dialect.call === undefined ? read : dialect.call(read);
   const isTool = stepKind === 'tool' || stepKind === 'delegation';
-  const toolArguments = isTool ? firstJsonAttr(view, CONTENT_KEYS.toolArguments) : undefined;
-  const toolResult = isTool ? firstJsonAttr(view, CONTENT_KEYS.toolResult) : undefined;
+  const toolArguments = isTool ? firstJsonAttr(view, CONTENT.toolArguments) : undefined;
+  const toolResult = isTool ? firstJsonAttr(view, CONTENT.toolResult) : undefined;
   const outcome = readOutcome(view);
   return {
     stepKind,
     ...readIdentity(view),
     toolName,
-    toolCallId: textAttr(view, ['gen_ai.tool.call.id', 'gen_ai.tool.call_id']),
+    toolCallId: textAttr(view, SAID.toolCallId),
     toolArguments,
     toolResult,
-    toolDefinition: firstJsonAttr(view, CONTENT_KEYS.tools),
+    toolDefinition: firstJsonAttr(view, CONTENT.tools),
     provider,
     requestModel,
     responseModel,
-    responseId: textAttr(view, ['gen_ai.response.id']),
+    responseId: textAttr(view, SAID.responseId),
     call,
     ...outcome,
-    isFailed: outcome.isFailed || textAttr(view, ['gen_ai.tool.status']) === 'error' || isErrorResult(toolResult),
+    isFailed: outcome.isFailed || textAttr(view, SAID.toolStatus) === 'error' || isErrorResult(toolResult),
     attempt: readAttempt(view),
-    isStreamed: asBool(view.attr('gen_ai.request.stream')) ?? asBool(view.attr('gen_ai.request.is_stream')),
+    isStreamed: boolAttr(view, SAID.isStreamed),
     flags: [...flags, ...(view.eventName === DETAILS_EVENT && call !== undefined ? ['repeats_span'] : [])],
     facts: readFacts(view),
     content: [...toolContent(toolArguments, toolResult), ...readContent(view)],
-    contentKeys: presentKeys(view, ALL_CONTENT_KEYS),
+    contentKeys: presentKeys(view, ALL_CONTENT),
   };
 };

@@ -1,5 +1,5 @@
 import type { SpanView } from '../span-view.ts';
-import { asCount, asText, textAttr } from './values.ts';
+import { asText, countAttr, keySet, textAttr } from './values.ts';
 
 /** What failed, by real signs: error.type, an exception event, an HTTP status of the call, or the status itself. */
 export interface OutcomeFacts {
@@ -8,7 +8,11 @@ export interface OutcomeFacts {
   readonly errorMessage: string | undefined;
 }
 
-const HTTP_STATUS_KEYS = ['http.response.status_code', 'http.status_code', 'status_code'];
+const HTTP_STATUS = keySet('http.response.status_code', 'http.status_code', 'status_code');
+const ERROR_TYPE = keySet('error.type', 'exception.type', 'error_type');
+const ERROR_MESSAGE = keySet('error.message', 'exception.message');
+const RESENDS = keySet('http.request.resend_count');
+const ATTEMPT = keySet('attempt');
 
 /**
  * Outcome of a step. A status OK beside an exception event is a failure all the same: some SDKs set OK whenever the
@@ -16,14 +20,12 @@ const HTTP_STATUS_KEYS = ['http.response.status_code', 'http.status_code', 'stat
  */
 export const readOutcome = (view: SpanView): OutcomeFacts => {
   const exception = view.events().find((event) => event.name === 'exception');
-  const errorType =
-    textAttr(view, ['error.type', 'exception.type', 'error_type']) ??
-    asText(exception?.attributes.get('exception.type'));
+  const errorType = textAttr(view, ERROR_TYPE) ?? asText(exception?.attributes.get('exception.type'));
   const message =
     (view.statusMessage === '' ? undefined : view.statusMessage) ??
-    textAttr(view, ['error.message', 'exception.message']) ??
+    textAttr(view, ERROR_MESSAGE) ??
     asText(exception?.attributes.get('exception.message'));
-  const httpStatus = HTTP_STATUS_KEYS.map((key) => asCount(view.attr(key))).find((code) => code !== undefined);
+  const httpStatus = countAttr(view, HTTP_STATUS);
   const isFailed =
     view.statusCode === 2 ||
     errorType !== undefined ||
@@ -41,7 +43,7 @@ const ATTEMPTS_MAX = 1_000_000;
 
 /** How many attempts led to this result, when the emitter counts re-sends; undefined otherwise. */
 export const readAttempt = (view: SpanView): number | undefined => {
-  const resends = asCount(view.attr('http.request.resend_count'));
-  const attempt = resends === undefined ? asCount(view.attr('attempt')) : resends + 1;
+  const resends = countAttr(view, RESENDS);
+  const attempt = resends === undefined ? countAttr(view, ATTEMPT) : resends + 1;
   return attempt !== undefined && attempt <= ATTEMPTS_MAX ? attempt : undefined;
 };

@@ -1,5 +1,5 @@
 import type { SpanView } from '../span-view.ts';
-import { asText, textAttr } from './values.ts';
+import { asText, keySet } from './values.ts';
 
 /** Names of the same provider in different SDKs → the value of `gen_ai.provider.name` in OTel's registry. */
 const ALIASES: ReadonlyMap<string, string> = new Map([
@@ -88,7 +88,7 @@ export const providerOfModel = (model: string | undefined): string | undefined =
   return BY_MODEL.find(([pattern]) => pattern.test(name))?.[1];
 };
 
-const PROVIDER_KEYS = ['gen_ai.provider.name', 'gen_ai.system', 'llm.provider', 'llm.system', 'ai.model.provider'];
+const PROVIDER = keySet('gen_ai.provider.name', 'gen_ai.system', 'llm.provider', 'llm.system', 'ai.model.provider');
 
 /** Provider of a step, and the flag `provider_inferred` when only the model name told it. */
 export const readProvider = (
@@ -96,8 +96,8 @@ export const readProvider = (
   model: string | undefined,
 ): { readonly provider: string | undefined; readonly flags: readonly string[] } => {
   const service = asText(view.resource('service.name'));
-  for (const key of PROVIDER_KEYS) {
-    const provider = cleanProvider(textAttr(view, [key]), service);
+  for (const place of view.ask(PROVIDER)) {
+    const provider = cleanProvider(asText(view.at(place)), service);
     if (provider !== undefined) return { provider, flags: [] };
   }
   const inferred = providerOfModel(model);

@@ -3,7 +3,7 @@ import type { SpanView } from '../span-view.ts';
 import type { CallFacts, Convention, StepFacts } from '../step-facts.ts';
 import { readMessages, toolContent } from './messages.ts';
 import { readGenAi } from './otel-gen-ai.ts';
-import { asText, jsonAttr, presentKeys, textAttr } from './values.ts';
+import { asText, hasAttr, jsonAttr, keySet, namesOf, presentKeys, textAttr } from './values.ts';
 
 /**
  * Strands Agents (TypeScript and Python). Follows OTel; differs in:
@@ -20,21 +20,20 @@ import { asText, jsonAttr, presentKeys, textAttr } from './values.ts';
 export const strands: Convention = {
   name: 'strands',
   matches: (view) =>
-    STRANDS_SCOPE.test(view.scope.name) ||
-    textAttr(view, ['gen_ai.system', 'gen_ai.provider.name']) === 'strands-agents' ||
-    MARKER_KEYS.some((key) => view.attr(key) !== undefined),
+    STRANDS_SCOPE.test(view.scope.name) || textAttr(view, SYSTEM) === 'strands-agents' || hasAttr(view, MARKER),
   read: (view) => readStrands(view),
 };
 
 const STRANDS_SCOPE = /^strands(?:[-_.]|$)/;
-const MARKER_KEYS = ['gen_ai.event.start_time', 'agent_loop.cycle_id', 'event_loop.cycle_id'];
+const MARKER = keySet('gen_ai.event.start_time', 'agent_loop.cycle_id', 'event_loop.cycle_id');
+const SYSTEM = keySet('gen_ai.system', 'gen_ai.provider.name');
+const CONTENT = namesOf('system_prompt', 'gen_ai.agent.input');
 
 /** Converse of Bedrock and Anthropic's API report input without what came from the cache. */
 const EXCLUSIVE_MODEL = /claude|^(?:[a-z]{2,6}\.)?(?:anthropic|amazon)\./i;
 
 const readStrands = (view: SpanView): StepFacts => {
-  const isCycle =
-    view.attr('gen_ai.operation.name') === undefined && MARKER_KEYS.some((key) => view.attr(key) !== undefined);
+  const isCycle = view.attr('gen_ai.operation.name') === undefined && hasAttr(view, MARKER);
   const facts = readGenAi(view, {
     operation: isCycle ? 'execute_agent_loop_cycle' : undefined,
     call: exclusiveFor(view),
@@ -50,7 +49,7 @@ const readStrands = (view: SpanView): StepFacts => {
       ...readMessages(jsonAttr(view, 'system_prompt'), 'input', 'system'),
       ...(isTool ? toolContent(toolArguments, toolResult) : (facts.content ?? [])),
     ],
-    contentKeys: [...(facts.contentKeys ?? []), ...presentKeys(view, ['system_prompt', 'gen_ai.agent.input'])],
+    contentKeys: [...(facts.contentKeys ?? []), ...presentKeys(view, CONTENT)],
   };
 };
 

@@ -1,6 +1,6 @@
 import type { SpanView } from '../span-view.ts';
 import type { CallFacts, Usage, UsageSemantics } from '../step-facts.ts';
-import { asText, countAttr } from './values.ts';
+import { asText, countAttr, keySet } from './values.ts';
 
 /** OTel's meaning: input contains cached tokens, output contains reasoning. Families that differ say so in their file. */
 export const INCLUSIVE: UsageSemantics = { inputIncludesCache: true, outputIncludesReasoning: true };
@@ -76,16 +76,27 @@ export const USAGE_KEYS: Readonly<Record<keyof Usage, readonly string[]>> = {
   audioOutput: ['gen_ai.usage.audio.output_tokens', 'llm.token_count.completion_details.audio'],
 };
 
+const USAGE = {
+  input: keySet(...USAGE_KEYS.input),
+  output: keySet(...USAGE_KEYS.output),
+  cacheRead: keySet(...USAGE_KEYS.cacheRead),
+  cacheWrite: keySet(...USAGE_KEYS.cacheWrite),
+  cacheWrite1h: keySet(...USAGE_KEYS.cacheWrite1h),
+  reasoning: keySet(...USAGE_KEYS.reasoning),
+  audioInput: keySet(...USAGE_KEYS.audioInput),
+  audioOutput: keySet(...USAGE_KEYS.audioOutput),
+};
+
 /** Tokens of a step in any known spelling; undefined where none is present. 0 is said, absent is not. */
 export const readUsage = (view: SpanView): Usage => ({
-  input: countAttr(view, USAGE_KEYS.input),
-  output: countAttr(view, USAGE_KEYS.output),
-  cacheRead: countAttr(view, USAGE_KEYS.cacheRead),
-  cacheWrite: countAttr(view, USAGE_KEYS.cacheWrite),
-  cacheWrite1h: countAttr(view, USAGE_KEYS.cacheWrite1h),
-  reasoning: countAttr(view, USAGE_KEYS.reasoning),
-  audioInput: countAttr(view, USAGE_KEYS.audioInput),
-  audioOutput: countAttr(view, USAGE_KEYS.audioOutput),
+  input: countAttr(view, USAGE.input),
+  output: countAttr(view, USAGE.output),
+  cacheRead: countAttr(view, USAGE.cacheRead),
+  cacheWrite: countAttr(view, USAGE.cacheWrite),
+  cacheWrite1h: countAttr(view, USAGE.cacheWrite1h),
+  reasoning: countAttr(view, USAGE.reasoning),
+  audioInput: countAttr(view, USAGE.audioInput),
+  audioOutput: countAttr(view, USAGE.audioOutput),
 });
 
 /** True when the emitter said at least how much went in or came out. */
@@ -103,7 +114,7 @@ export const mergeUsage = (first: Usage, second: Usage): Usage => ({
   audioOutput: first.audioOutput ?? second.audioOutput,
 });
 
-const COST_KEYS = ['gen_ai.usage.cost', 'gen_ai.usage.total_cost', 'llm.cost.total', 'cost_usd'];
+const COST = keySet('gen_ai.usage.cost', 'gen_ai.usage.total_cost', 'llm.cost.total', 'cost_usd');
 /** Decimal(38, 12): twelve digits after the point. */
 const COST_DIGITS = 12;
 /** Above this a cost of one step is not believed (and would not fit): USD. */
@@ -111,8 +122,8 @@ const COST_USD_MAX = 1e9;
 
 /** Cost the emitter itself reports, as decimal text. 0 is what SDKs say for an unknown price, so it is not said. */
 export const readReportedCost = (view: SpanView): string | undefined => {
-  for (const key of COST_KEYS) {
-    const cost = Number(asText(view.attr(key)) ?? Number.NaN);
+  for (const place of view.ask(COST)) {
+    const cost = Number(asText(view.at(place)) ?? Number.NaN);
     if (cost > 0 && cost < COST_USD_MAX) return cost.toFixed(COST_DIGITS).replace(/\.?0+$/, '');
   }
   return undefined;

@@ -1,3 +1,4 @@
+import { KeyQuestion } from '../../../schemas/otlp/key-shape.ts';
 import type { AnyValue } from '../../../schemas/otlp/types.ts';
 import { type Json, jsonOf, unwrap } from '../json.ts';
 import type { SpanView } from '../span-view.ts';
@@ -27,39 +28,83 @@ export const asBool = (value: AnyValue | Json): boolean | undefined => {
   return value === 'true' ? true : value === 'false' ? false : undefined;
 };
 
+/** Keys that are asked for together, the first to be believed first. Answer: places of those that are there. */
+export type Keys = KeyQuestion<readonly number[]>;
+
+/** Asks for keys by name. Make each once, at the top of a module. */
+export const keySet = (...keys: readonly string[]): Keys =>
+  new KeyQuestion((_present, placeOf) => keys.map(placeOf).filter((place) => place >= 0));
+
+/** Asks for every key of a form, in the order of the span. Make each once, at the top of a module. */
+export const keysLike = (isWanted: (key: string) => boolean): KeyQuestion<readonly PlacedKey[]> =>
+  new KeyQuestion((present) => present.map((key, place) => ({ key, place })).filter(({ key }) => isWanted(key)));
+
+/** A key, and where its value stands. */
+export interface PlacedKey {
+  readonly key: string;
+  readonly place: number;
+}
+
 /** The first of these attributes that holds a text. */
-export const textAttr = (view: SpanView, keys: readonly string[]): string | undefined => {
-  for (const key of keys) {
-    const text = asText(view.attr(key));
+export const textAttr = (view: SpanView, keys: Keys): string | undefined => {
+  for (const place of view.ask(keys)) {
+    const text = asText(view.at(place));
     if (text !== undefined) return text;
   }
   return undefined;
 };
 
 /** The first of these attributes that holds a count. */
-export const countAttr = (view: SpanView, keys: readonly string[]): number | undefined => {
-  for (const key of keys) {
-    const count = asCount(view.attr(key));
+export const countAttr = (view: SpanView, keys: Keys): number | undefined => {
+  for (const place of view.ask(keys)) {
+    const count = asCount(view.at(place));
     if (count !== undefined) return count;
   }
   return undefined;
 };
 
-/** An attribute as JSON, opened if it is JSON in a text; undefined when absent. */
-export const jsonAttr = (view: SpanView, key: string): Json | undefined => {
-  const value = view.attr(key);
-  return value === undefined ? undefined : unwrap(jsonOf(value));
+/** The first of these attributes that says true or false. */
+export const boolAttr = (view: SpanView, keys: Keys): boolean | undefined => {
+  for (const place of view.ask(keys)) {
+    const said = asBool(view.at(place));
+    if (said !== undefined) return said;
+  }
+  return undefined;
 };
 
+/** True when one of these attributes holds anything. */
+export const hasAttr = (view: SpanView, keys: Keys): boolean =>
+  view.ask(keys).some((place) => view.at(place) !== undefined);
+
+/** An attribute as JSON, opened if it is JSON in a text; undefined when absent. */
+export const jsonAttr = (view: SpanView, key: string): Json | undefined => openedJson(view.attr(key));
+
+/** As `jsonAttr`, of the attribute at a place. */
+export const jsonAt = (view: SpanView, place: number): Json | undefined => openedJson(view.at(place));
+
+const openedJson = (value: AnyValue): Json | undefined => (value === undefined ? undefined : unwrap(jsonOf(value)));
+
 /** The first of these attributes that is there, as JSON. */
-export const firstJsonAttr = (view: SpanView, keys: readonly string[]): Json | undefined => {
-  for (const key of keys) {
-    const value = jsonAttr(view, key);
+export const firstJsonAttr = (view: SpanView, keys: Keys): Json | undefined => {
+  for (const place of view.ask(keys)) {
+    const value = jsonAt(view, place);
     if (value !== undefined && value !== '') return value;
   }
   return undefined;
 };
 
-/** Those of the keys that the view has. */
-export const presentKeys = (view: SpanView, keys: readonly string[]): readonly string[] =>
-  keys.filter((key) => view.attr(key) !== undefined);
+/** Those of the keys that the view has, by name. Make each question once, at the top of a module. */
+export const namesOf = (...keys: readonly string[]): KeyQuestion<readonly PlacedKey[]> =>
+  new KeyQuestion((_present, placeOf) =>
+    keys.map((key) => ({ key, place: placeOf(key) })).filter(({ place }) => place >= 0),
+  );
+
+/** Those of the keys that hold anything. */
+export const presentKeys = (view: SpanView, keys: KeyQuestion<readonly PlacedKey[]>): readonly string[] => {
+  const placed = view.ask(keys);
+  return placed.length === 0
+    ? NO_KEYS
+    : placed.filter(({ place }) => view.at(place) !== undefined).map(({ key }) => key);
+};
+
+const NO_KEYS: readonly string[] = [];

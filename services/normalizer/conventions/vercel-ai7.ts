@@ -2,7 +2,7 @@ import { at, textOf } from '../json.ts';
 import type { CallFacts, Convention } from '../step-facts.ts';
 import { readGenAi } from './otel-gen-ai.ts';
 import { hasUsage } from './usage.ts';
-import { jsonAttr, presentKeys } from './values.ts';
+import { jsonAttr, namesOf, presentKeys } from './values.ts';
 
 /**
  * Vercel AI SDK 7 with `@ai-sdk/otel` (scope `gen_ai`). Follows OTel; differs in:
@@ -28,10 +28,12 @@ export const vercelAi7: Convention = {
       // A failed one stays a call: the inner span has no usage then either, and the ledger meets both in one trace.
       call: facts.isFailed === true ? facts.call : withoutOuterEmbedding(facts.call),
       serviceTier: facts.serviceTier ?? textOf(at(metadata, 'openai', 'serviceTier')),
-      contentKeys: [...(facts.contentKeys ?? []), ...presentKeys(view, ['ai.response.providerMetadata'])],
+      contentKeys: [...(facts.contentKeys ?? []), ...presentKeys(view, METADATA)],
     };
   },
 };
+
+const METADATA = namesOf('ai.response.providerMetadata');
 
 const withoutOuterEmbedding = (call: CallFacts | undefined): CallFacts | undefined =>
   call !== undefined && call.operation === 'embeddings' && !hasUsage(call.usage) ? undefined : call;
