@@ -3,28 +3,8 @@ import { join } from 'node:path';
 import type { Kept, OutboundRecord, WaitingLine } from './outbound.ts';
 import { encodeFrame, FRAME_BYTES_MAX } from './spool-frame.ts';
 import { type Lane, type Lanes, MARK_FILE, openLanes } from './spool-lanes.ts';
-import {
-  type FrameReader,
-  findSegments,
-  markText,
-  newestNumber,
-  newSegment,
-  openFrames,
-  type Segment,
-} from './spool-segments.ts';
-
-/** Files of this size are few, and each that was sent gives its room back. */
-const SEGMENT_BYTES = 4 * 1024 * 1024;
-/** A spool has at least so many segments, so that a full one has room again when an eighth of it was sent. */
-const SEGMENTS_MIN = 8;
-
-export interface SpoolSettings {
-  readonly dir: string;
-  readonly bytesMax: number;
-  readonly fsync: 'never' | 'always';
-  /** Told of what went wrong with the disk; constant sentences. */
-  readonly complain: (message: string, error: unknown) => void;
-}
+import { type FrameReader, findSegments, markText, newestNumber, openFrames, type Segment } from './spool-segments.ts';
+import { type Frame, SegmentWriter, type SpoolSettings } from './spool-writer.ts';
 
 /** What a spool counts besides what waits in it. */
 export interface SpoolCounts {
@@ -39,11 +19,9 @@ export interface SpoolLine extends WaitingLine {
 }
 
 interface Write {
-  readonly frames: readonly Buffer[];
-  readonly bytes: number;
-  readonly records: number;
-  readonly items: number;
-  readonly done: (isWritten: boolean) => void;
+  readonly frames: readonly Frame[];
+  /** How many of them, from the first, the disk took. */
+  readonly done: (written: number) => void;
 }
 
 /**
@@ -57,13 +35,11 @@ class Spool implements SpoolLine {
   readonly isDurable = true;
   readonly #settings: SpoolSettings;
   readonly #lanes: Lanes;
-  readonly #segmentBytes: number;
   readonly #ready: Promise<void>;
   readonly #marks = new Map<Lane, FileHandle>();
   #segments: Segment[] = [];
-  #active: { readonly segment: Segment; readonly handle: FileHandle } | null = null;
+  readonly #writing: SegmentWriter;
   #reader: { readonly segment: Segment; readonly frames: FrameReader } | null = null;
-  #nextNumber: number;
   #writes: Write[] = [];
   #writer: Promise<void> | null = null;
   #taken: { readonly record: OutboundRecord; readonly bytes: number }[] = [];
@@ -77,9 +53,9 @@ class Spool implements SpoolLine {
   constructor(settings: SpoolSettings, lanes: Lanes) {
     this.#settings = settings;
     this.#lanes = lanes;
-    this.#segmentBytes = Math.min(SEGMENT_BYTES, Math.ceil(settings.bytesMax / SEGMENTS_MIN));
-    this.#nextNumber = newestNumber(lanes.own) + 1;
-    this.#ready = this.#recover(this.#nextNumber);
+    const first = newestNumber(lanes.own) + 1;
+    this.#writing = new SegmentWriter(lanes.own, first, settings, (segment) => this.#segments.push(segment));
+    this.#ready = this.#recover(first);
   }
 
   async #recover(below: number): Promise<void> {
@@ -102,26 +78,22 @@ class Spool implements SpoolLine {
   }
 
   async offer(records: readonly OutboundRecord[]): Promise<readonly Kept[]> {
-    const frames: Buffer[] = [];
+    const frames: Frame[] = [];
     const kept: Kept[] = [];
-    let bytes = 0;
-    let items = 0;
     for (const record of records) {
-      const frame = encodeFrame(record);
-      const isFull = this.#diskBytes + this.#pendingBytes + bytes + frame.length > this.#settings.bytesMax;
-      kept.push(isFull || frame.length > FRAME_BYTES_MAX ? 'full' : 'kept');
+      const bytes = encodeFrame(record);
+      const isFull = this.#diskBytes + this.#pendingBytes + bytes.length > this.#settings.bytesMax;
+      kept.push(isFull || bytes.length > FRAME_BYTES_MAX ? 'full' : 'kept');
       if (kept.at(-1) !== 'kept') continue;
-      frames.push(frame);
-      bytes += frame.length;
-      items += record.items;
+      frames.push({ bytes, items: record.items });
+      this.#pendingBytes += bytes.length;
     }
     if (frames.length === 0) return kept;
-    this.#pendingBytes += bytes;
-    const isWritten = await new Promise<boolean>((done) => {
-      this.#writes.push({ frames, bytes, records: frames.length, items, done });
+    let written = await new Promise<number>((done) => {
+      this.#writes.push({ frames, done });
       this.#writer ??= this.#write();
     });
-    return isWritten ? kept : kept.map((one) => (one === 'kept' ? 'failed' : one));
+    return kept.map((one) => (one === 'kept' && written-- <= 0 ? 'failed' : one));
   }
 
   /** Writes what waits, together: one write at a time, in the order of the offers. Never throws. */
@@ -129,54 +101,20 @@ class Spool implements SpoolLine {
     while (this.#writes.length > 0) {
       const writes = this.#writes;
       this.#writes = [];
-      const bytes = writes.reduce((sum, write) => sum + write.bytes, 0);
-      const isWritten = await this.#append(Buffer.concat(writes.flatMap(({ frames }) => frames)));
-      this.#pendingBytes -= bytes;
+      const frames = writes.flatMap((write) => write.frames);
+      let written = await this.#writing.append(frames);
+      for (const { bytes, items } of frames.slice(0, written)) {
+        this.#records += 1;
+        this.#items += items;
+        this.#diskBytes += bytes.length;
+      }
+      this.#pendingBytes -= frames.reduce((sum, { bytes }) => sum + bytes.length, 0);
       for (const write of writes) {
-        if (isWritten) {
-          this.#records += write.records;
-          this.#items += write.items;
-        }
-        write.done(isWritten);
+        write.done(Math.max(0, Math.min(written, write.frames.length)));
+        written -= write.frames.length;
       }
     }
     this.#writer = null;
-  }
-
-  async #append(bytes: Buffer): Promise<boolean> {
-    try {
-      const { segment, handle } = await this.#room();
-      for (let at = 0; at < bytes.length; ) {
-        const { bytesWritten } = await handle.write(bytes, at, bytes.length - at, segment.length + at);
-        at += bytesWritten;
-      }
-      if (this.#settings.fsync === 'always') await handle.datasync();
-      segment.length += bytes.length;
-      this.#diskBytes += bytes.length;
-      return true;
-    } catch (error) {
-      this.#settings.complain('the spool cannot be written: records are dropped', error);
-      // What it holds beyond `length` is the beginning of a frame: nothing may be written behind it.
-      const broken = this.#active;
-      this.#active = null;
-      await broken?.handle.truncate(broken.segment.length).catch(() => {});
-      await broken?.handle.close().catch(() => {});
-      return false;
-    }
-  }
-
-  /** The segment to write to: a new one when the last is full. */
-  async #room(): Promise<{ readonly segment: Segment; readonly handle: FileHandle }> {
-    if (this.#active !== null && this.#active.segment.length < this.#segmentBytes) return this.#active;
-    const full = this.#active;
-    this.#active = null;
-    await full?.handle.close();
-    const segment = newSegment(this.#lanes.own, this.#nextNumber);
-    this.#nextNumber += 1;
-    const handle = await open(segment.path, 'wx', 0o600);
-    this.#segments.push(segment);
-    this.#active = { segment, handle };
-    return this.#active;
   }
 
   async take(recordsMax: number, bytesMax: number): Promise<readonly OutboundRecord[]> {
@@ -192,7 +130,7 @@ class Spool implements SpoolLine {
         this.#damagedBytes += front.length - front.at;
         front.at = front.length;
       }
-      if (front === this.#active?.segment) break;
+      if (front === this.#writing.segment) break;
       await this.#drop(front);
     }
     // Nothing is left to read: what was counted and could not be read back is gone.
@@ -233,7 +171,7 @@ class Spool implements SpoolLine {
       this.#records -= 1;
       this.#items -= record.items;
     }
-    if (front.at >= front.length && front !== this.#active?.segment) return this.#drop(front);
+    if (front.at >= front.length && front !== this.#writing.segment) return this.#drop(front);
     await this.#mark(front);
   }
 
@@ -287,9 +225,8 @@ class Spool implements SpoolLine {
     await this.#ready;
     await this.#writer;
     await this.#reader?.frames.close().catch(() => {});
-    await this.#active?.handle.close().catch(() => {});
+    await this.#writing.close();
     this.#reader = null;
-    this.#active = null;
     for (const segment of [...this.#segments]) {
       if (segment.at >= segment.length) await rm(segment.path, { force: true }).catch(() => {});
     }
