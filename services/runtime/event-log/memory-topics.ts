@@ -11,7 +11,7 @@ interface MemoryPartition {
 }
 
 interface MemoryTopic {
-  readonly spec: TopicSpec;
+  spec: TopicSpec;
   logId: string;
   partitions: MemoryPartition[];
 }
@@ -28,6 +28,7 @@ export interface MemoryTopics {
   /** Throws LOG_UNAVAILABLE for a topic that does not exist. */
   readonly logId: (topic: string) => string;
   readonly remake: (topic: string) => void;
+  readonly grow: (topic: string, count: number) => void;
   readonly trim: (topic: string, partition: number, offset: number) => void;
   readonly growth: Listeners;
 }
@@ -125,6 +126,12 @@ export const createMemoryTopics = (clock: Clock, random: Random): MemoryTopics =
       found.logId = random.uuid();
       found.partitions = emptyPartitions(found.spec);
       turns.delete(topic);
+    },
+    grow: (topic, count) => {
+      const found = topics.get(topic);
+      if (found === undefined) return;
+      found.spec = { ...found.spec, partitions: found.spec.partitions + count };
+      found.partitions.push(...emptyPartitions({ ...found.spec, partitions: count }));
     },
     trim: (topic, partition, offset) => {
       const held = partitionAt(topic, partition);

@@ -16,12 +16,22 @@ export interface MemoryFaults {
   readonly remakeTopic: (topic: string) => void;
   /** Retention removed everything before `offset`. */
   readonly trim: (topic: string, partition: number, offset: number) => void;
+  /** A person moves the group's offset, as one does who has seen a gap: plain, without an intent. */
+  readonly moveOffset: (group: string, topic: string, partition: number, offset: number) => void;
+  /** The topic gets more partitions, empty ones. */
+  readonly addPartitions: (topic: string, count: number) => void;
 }
+
+/** Resolves when an answer may be given; throws TransportError LOG_UNAVAILABLE when there is none. */
+export type Turn = () => Promise<void>;
 
 /** The log in memory, plus what only a simulation may do. */
 export interface MemoryEventLog extends EventLog {
-  /** Another client (process) of the same log. Closing it leaves the others at work. */
-  readonly openClient: () => MemoryEventLog;
+  /**
+   * Another client (process) of the same log. Closing it leaves the others at work. `turn`: decides when each of its
+   * requests takes effect, so that a simulation can hold one back while others overtake it.
+   */
+  readonly openClient: (turn?: Turn) => MemoryEventLog;
   /** The client's process dies at once: nothing of it has any effect from here on, its members are gone. */
   readonly crash: () => void;
   readonly faults: MemoryFaults;
@@ -53,13 +63,17 @@ const createFaults = (world: World): MemoryFaults => ({
   loseOffsets: (group) => void world.commits.delete(group),
   remakeTopic: world.topics.remake,
   trim: world.topics.trim,
+  moveOffset: (group, topic, partition, offset) => {
+    const ofGroup = world.commits.get(group) ?? new Map<string, Commit>();
+    world.commits.set(group, ofGroup.set(placeKey(topic, partition), { offset, metadata: '' }));
+  },
+  addPartitions: world.topics.grow,
 });
 
-const createBackend = (world: World, isDown: () => boolean, ownMembers: Set<string>): LogBackend => {
+const createBackend = (world: World, isDown: () => boolean, ownMembers: Set<string>, turn: Turn): LogBackend => {
   const { topics } = world;
   const reach = async (): Promise<void> => {
-    // Every answer takes a turn of the event loop's microtasks, as any other log's would.
-    await Promise.resolve();
+    await turn();
     if (isDown()) throw new TransportError('LOG_UNAVAILABLE', 'this client is closed', { retryable: true });
   };
   const stateOf = (group: string): GroupState => world.groups.get(group) ?? EMPTY_GROUP;
@@ -109,11 +123,14 @@ const createBackend = (world: World, isDown: () => boolean, ownMembers: Set<stri
   };
 };
 
-const openClient = (world: World): MemoryEventLog => {
+/** Every answer takes a turn of the event loop's microtasks, as any other log's would. */
+const nextMicrotask: Turn = () => Promise.resolve();
+
+const openClient = (world: World, turn: Turn = nextMicrotask): MemoryEventLog => {
   let isDown = false;
   const ownMembers = new Set<string>();
   const members = new Set<RunningMember>();
-  const backend = createBackend(world, () => isDown, ownMembers);
+  const backend = createBackend(world, () => isDown, ownMembers, turn);
   const assertUp = (): void => {
     if (isDown) throw new TransportError('LOG_UNAVAILABLE', 'the log is closed', { retryable: true });
   };
@@ -121,7 +138,7 @@ const openClient = (world: World): MemoryEventLog => {
     records: readonly OutgoingRecord[],
     signal?: AbortSignal,
   ): Promise<readonly RecordPosition[]> => {
-    await Promise.resolve();
+    await turn();
     assertUp();
     if (signal?.aborted) throw new TransportError('ABORTED', 'append was aborted', { retryable: false });
     return world.topics.append(records);
@@ -167,7 +184,7 @@ const openClient = (world: World): MemoryEventLog => {
       closing ??= close();
       return closing;
     },
-    openClient: () => openClient(world),
+    openClient: (ofClient) => openClient(world, ofClient),
     crash: () => {
       isDown = true;
       for (const member of members) member.abandon();

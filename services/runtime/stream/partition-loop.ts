@@ -32,10 +32,12 @@ export const createPartitionLoop = async (
   const start = await findStart(deps, task, assignment);
   if (start.gap !== null) deps.logger.error({ ...place(task, assignment), ...start }, start.gap);
   // The manifest is ahead of the group (a batch was confirmed, its acknowledgement was not): tell the group, so that
-  // lag reads right. With an open intent the group's offset must stay where it is.
+  // lag reads right. With an open intent the group's offset must stay where it is; and while it is not sure that none is
+  // open, a plain offset would say to the next owner that none is.
   const { committed } = assignment;
   const isBehind = start.offset > 0 && (committed?.offset !== start.offset || committed.metadata !== '');
-  if (start.gap === null && start.intent === null && isBehind) await assignment.commit(start.offset, '');
+  if (start.gap === null && start.intent === null && start.isClean && isBehind)
+    await assignment.commit(start.offset, '');
   const brake = brakeSettings === undefined ? null : await openBrake(deps, task.service, assignment, brakeSettings);
   return new Loop(deps, task, assignment, start, brake);
 };

@@ -35,17 +35,16 @@ export const findStart = async (
   task: Writer,
   assignment: Assignment,
 ): Promise<Start> => {
-  const { logStart, logEnd } = assignment;
+  const { logEnd } = assignment;
   const manifest = await readManifest(deps.store, task.service, assignment);
   const commit = readCommit(assignment.committed, assignment.logId);
-  const gone = goneStart(assignment, manifest.end, commit.intent === null ? commit.offset : null, commit.offset);
-  if (gone !== null) return gone;
-  const next = manifest.end ?? logStart;
-  const isClean = isAcknowledged(manifest.end, commit);
+  const { next, gap } = nextOffset(assignment, manifest.end, commit.offset);
+  if (gap !== null) return { offset: next, intent: null, isClean: false, gap };
+  const isClean = isAcknowledged(manifest.end, commit) || next >= logEnd;
   const intent =
     commit.intent?.first === next
       ? commit.intent
-      : isClean || next >= logEnd
+      : isClean
         ? null
         : await searchOpen(deps, task, assignment, next, manifest, commit.offset);
   const reached = Math.max(next, intent?.end ?? 0, intent?.upto ?? 0);
@@ -58,25 +57,20 @@ export const findStart = async (
   };
 };
 
-/** What to do when retention removed records that were not read; null when it did not. */
-const goneStart = (
+/** The offset to go on at; with the reason to stop there when retention removed records that were not read. */
+const nextOffset = (
   { logStart, logEnd }: Assignment,
   manifestEnd: number | null,
-  plainOffset: number | null,
   offset: number | null,
-): Start | null => {
+): { readonly next: number; readonly gap: string | null } => {
   // Before the first batch only the group tells that it was there; an offset beyond the start is of another life.
   const read = manifestEnd ?? (offset !== null && offset <= logStart ? offset : logStart);
-  if (read >= logStart) return null;
-  // A person who has seen the gap moves the group's offset behind it; nothing of ours does so.
-  const isAccepted = manifestEnd !== null && plainOffset !== null && plainOffset >= logStart && plainOffset <= logEnd;
-  if (isAccepted) return { offset: plainOffset, intent: null, isClean: false, gap: null };
-  return {
-    offset: logStart,
-    intent: null,
-    isClean: false,
-    gap: `retention removed ${logStart - read} records before they were read`,
-  };
+  if (read >= logStart) return { next: manifestEnd ?? logStart, gap: null };
+  // A person who has seen the gap moves the group's offset behind it; nothing of ours does so. From there the group may
+  // have gone on to an intent, whose batch is not confirmed yet.
+  const isAccepted = manifestEnd !== null && offset !== null && offset >= logStart && offset <= logEnd;
+  if (isAccepted) return { next: offset, gap: null };
+  return { next: logStart, gap: `retention removed ${logStart - read} records before they were read` };
 };
 
 /** Confirmed and acknowledged, or confirmed with the acknowledgement still to come: nothing can be open. */
