@@ -10,8 +10,8 @@ import type { Head } from './head.ts';
 
 /** Retry-After is drawn from 1 to this, so that senders turned away together do not come back together. */
 const RETRY_SECONDS_MAX = 5;
-/** Stock exporters give up after 10 s: an append that takes longer has nobody to answer to. */
-const APPEND_TIMEOUT_MS = 10_000;
+/** Stock exporters give up after 10 s: they must hear before that to keep the data, rather than drop it unanswered. */
+const APPEND_TIMEOUT_MS = 8_000;
 
 export interface IntakeDeps {
   readonly log: EventLog;
