@@ -111,29 +111,37 @@ const FAULTS: Readonly<Record<string, (drainer: Drainer) => Promise<void>>> = {
   },
 };
 
+interface Settled extends Stored {
+  /** Longest time without a new row between the fault and the last row. */
+  readonly standstillMs: number;
+}
+
 /** Until all spans are there, or nothing has changed for longer than any flush, retry or rejoin takes. */
-const untilSettled = async (drainer: Drainer, spans: number): Promise<Stored> => {
+const untilSettled = async (drainer: Drainer, spans: number): Promise<Settled> => {
   let last: Stored = { rows: -1, distinct: -1 };
   let changedMs = performance.now();
+  let standstillMs = 0;
   await within(END_MAX_MS, async () => {
     const now = await drainer.stored();
-    if (now.rows !== last.rows) changedMs = performance.now();
+    if (now.rows !== last.rows) {
+      standstillMs = Math.max(standstillMs, performance.now() - changedMs);
+      changedMs = performance.now();
+    }
     last = now;
     return performance.now() - changedMs > (now.distinct >= spans ? COMPLETE_MS : STANDSTILL_MS);
   });
-  return last;
+  return { ...last, standstillMs };
 };
 
 const measure = async (side: Side, fault: string, topic: string, spans: number): Promise<Row> => {
   const drainer = await side.start(topic);
   try {
-    const beganMs = performance.now();
     const share = options.count('kill-at') / 100;
     const isReached = await within(FAULT_WAIT_MAX_MS, async () => (await drainer.stored()).rows >= spans * share);
     const before = await drainer.stored();
     if (!isReached) throw new Error(`${side.name} stored ${before.rows} of ${spans} spans in a minute`);
     await FAULTS[fault]?.(drainer);
-    const { rows, distinct } = await untilSettled(drainer, spans);
+    const { rows, distinct, standstillMs } = await untilSettled(drainer, spans);
     const row = {
       fault,
       side: side.name,
@@ -142,7 +150,7 @@ const measure = async (side: Side, fault: string, topic: string, spans: number):
       rows,
       lost: spans - distinct,
       doubled: rows - distinct,
-      's until it stood still': Math.round((performance.now() - beganMs) / 1000),
+      'longest standstill s': Math.round(standstillMs / 1000),
     };
     say(JSON.stringify(row));
     if (distinct !== spans) say(drainer.child().output().slice(-OUTPUT_CHARS));
