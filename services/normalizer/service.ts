@@ -73,7 +73,7 @@ const createNormalizer = (
       const normalized = built.get(output);
       assert(normalized !== undefined, 'a batch landed that this processor did not build');
       seen.take(normalized.stored, batch.end);
-      traces.landed(batch);
+      traces.landed(batch, output);
       deps.metrics.count('stream_filtered_total', { service: NORMALIZER }, output.counts.filtered);
       for (const [family, items] of normalized.families)
         deps.metrics.count('normalizer_items_total', { family }, items);
@@ -91,24 +91,27 @@ const createKeptTraces = (source: NormalizerSource, place: LogPlace, deps: Norma
     known.set(record, found);
     return found;
   };
-  const tracesOf = (batch: RecordBatch, isAgentOnly: boolean): ReadonlySet<string> =>
-    new Set(
-      batch.records.flatMap((record) =>
-        [...sightings(record).values()].flatMap(({ traceId, isAgent }) =>
-          traceId !== '' && (isAgent || !isAgentOnly) ? [traceId] : [],
-        ),
-      ),
+  const tracesOf = (batch: RecordBatch): readonly string[] =>
+    batch.records.flatMap((record) =>
+      [...sightings(record).values()].flatMap(({ traceId }) => (traceId === '' ? [] : [traceId])),
     );
   return {
     /** By what the batch began with, not by the config of today. */
     filterOf: async (batch: RecordBatch, signal: AbortSignal): Promise<Keeps | undefined> => {
       const hold = KEEP_VARIANT.exec(batch.variant)?.[1];
       if (hold === undefined) return undefined;
-      await stored.load(tracesOf(batch, false), batch.first, signal);
+      await stored.load(tracesOf(batch), batch.first, signal);
       return createTraceFilter([...batch.records, ...(batch.ahead ?? [])], sightings, stored.has, Number(hold));
     },
-    landed: (batch: RecordBatch): void => {
-      if (KEEP_VARIANT.test(batch.variant)) stored.take(tracesOf(batch, true), batch.end);
+    /** As the table `spans` has it now. */
+    landed: (batch: RecordBatch, output: BatchOutput): void => {
+      if (!KEEP_VARIANT.test(batch.variant)) return;
+      const rows = output.tables.find(({ table }) => table === 'spans')?.rows ?? [];
+      const agents = rows.filter((row) => row['step_kind'] !== 'other');
+      stored.take(
+        agents.map((row) => String(row['trace_id'])),
+        batch.end,
+      );
     },
   };
 };

@@ -40,6 +40,11 @@ export const METRICS = {
     labels: ['service', 'reason'],
   },
   stream_duplicates_total: { kind: 'counter', help: 'Items recognised as already stored.', labels: ['service'] },
+  stream_filtered_total: {
+    kind: 'counter',
+    help: 'Items of shared topics that belong to no agent: read, counted, not stored.',
+    labels: ['service'],
+  },
   stream_batches_dropped_total: {
     kind: 'counter',
     help: 'Batches dropped before their insert because the epoch was over; their records are read again.',

@@ -61,21 +61,24 @@ export class HeldRecords {
    * log is quiet, and this is the time by this machine's clock.
    */
   ripe(quietMs: number | null): Ripe | null {
+    // Over the bound: down to half of it, so that it is not met again with every record.
     const isOver = this.#bytes > HELD_BYTES_MAX || this.#held.length > HELD_RECORDS_MAX;
+    const isMuch = (left: number, leftBytes: number): boolean =>
+      isOver && (leftBytes > HELD_BYTES_MAX / 2 || left > HELD_RECORDS_MAX / 2);
     let count = 0;
     let bytes = 0;
     for (const held of this.#held) {
-      if (!this.#isRipe(held, quietMs) && !(isOver && count === 0)) break;
+      if (!this.#isRipe(held, quietMs) && !isMuch(this.#held.length - count, this.#bytes - bytes)) break;
+      if (count > 0 && (count >= RIPE_RECORDS_MAX || bytes + held.record.value.length > RIPE_BYTES_MAX)) break;
       bytes += held.record.value.length;
-      if (count > 0 && (count >= RIPE_RECORDS_MAX || bytes > RIPE_BYTES_MAX)) break;
       count += 1;
     }
     const records = this.#held.slice(0, count).map(({ record }) => record);
-    const [oldest] = this.#held;
+    const newest = this.#held[count - 1];
     const upto = (this.#held.at(-1)?.record.offset ?? 0) + 1;
-    if (oldest === undefined || count === 0) return null;
+    if (newest === undefined) return null;
     const ahead = this.#held.slice(count).map(({ record }) => record);
-    return { records, ahead, upto, isEarly: !this.#isRipe(oldest, quietMs) };
+    return { records, ahead, upto, isEarly: !this.#isRipe(newest, quietMs) };
   }
 
   /** Forgets the `count` oldest: they were taken. */
