@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['schemas/**/*.test.ts', 'services/**/*.test.ts', 'emitter/src/**/*.test.ts', 'test/**/*.test.ts'],
-    exclude: ['**/node_modules/**', 'test/bench/**', 'test/kafka/**', 'test/browser/**', 'test/system/**'],
+    exclude: ['**/node_modules/**', 'test/kafka/**', 'test/browser/**', 'test/system/**'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
   },
