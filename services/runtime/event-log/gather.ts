@@ -5,6 +5,7 @@ import { type LoopControl, RETRY_MAX_MS, retryWhileAlive } from './loop-control.
 
 /** While a batch fills, the log is looked at this often: a read per append would cost more than the wait. */
 const FILL_STEP_MS = 20;
+const NEVER_MS = Number.MAX_SAFE_INTEGER;
 
 const readSlice = async (
   control: LoopControl,
@@ -39,11 +40,13 @@ const firstSlice = async (
       const slice = await readSlice(control, offset, { records: 0, bytes: 0 });
       if (slice.records.length > 0) return slice;
     }
+    // A clock that was set back must not make the wait longer than it is.
+    if (idleAtMs !== NEVER_MS) idleAtMs = Math.min(idleAtMs, backend.clock.nowMs() + options.idleMs);
     const leftMs = idleAtMs - backend.clock.nowMs();
     if (leftMs > 0) {
       await waker.wait(Math.min(leftMs, RETRY_MAX_MS));
     } else {
-      idleAtMs = (await idle()) ? backend.clock.nowMs() + options.idleMs : Number.MAX_SAFE_INTEGER;
+      idleAtMs = (await idle()) ? backend.clock.nowMs() + options.idleMs : NEVER_MS;
     }
   }
   return null;
@@ -63,10 +66,12 @@ export const gatherBatch = async (
   if (slice === null) return null;
   const records: LogRecord[] = [...slice.records];
   let { bytes } = slice;
-  const dueMs = backend.clock.nowMs() + options.lingerMs;
+  let dueMs = backend.clock.nowMs() + options.lingerMs;
   while (control.isRunning()) {
     const next = (records.at(-1)?.offset ?? offset) + 1;
     const isFull = slice.isCut || records.length >= options.recordsMax || bytes >= options.bytesMax;
+    // As above: a clock set back by a day would hold the batch for a day.
+    dueMs = Math.min(dueMs, backend.clock.nowMs() + options.lingerMs);
     const leftMs = dueMs - backend.clock.nowMs();
     if (isFull || leftMs <= 0) {
       return { records, logEnd: Math.max(slice.logEnd, backend.endKnown(claim.topic, claim.partition)) };
