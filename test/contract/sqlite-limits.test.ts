@@ -101,4 +101,84 @@ describe('what a sqlite log keeps, by size and by age', () => {
     // Another client: this one's clock stands still.
     expect(await allValues(await open())).toEqual(['young 0 1200']);
   });
+
+  /** The machine's clock, as wrong as a test wants it; looks come quickly. */
+  const wrongClock = () => {
+    let wrongMs = 0;
+    const nowMs = (): number => systemClock.nowMs() + wrongMs;
+    const sleep = (ms: number, signal?: AbortSignal) => systemClock.sleep(Math.min(ms, 20), signal);
+    const jump = (ms: number): void => {
+      wrongMs += ms;
+    };
+    return { clock: { nowMs, sleep }, jump };
+  };
+  const READ_LATER = ['agent_steps', 'agent_steps.dlq'] as const;
+
+  test('age spares what a reader has not read, however long it is away or far the clock jumps; not what nobody reads', async () => {
+    const { clock, jump } = wrongClock();
+    const log = await open({ clock });
+    const [STEPS, UNREAD] = READ_LATER;
+    await log.ensureTopics([STEPS, UNREAD].map((topic) => ({ ...topicSpec(topic, 1), retentionMs: 60_000 })));
+    const first = await joinGroup(log, { group: GROUP, topics: [STEPS] });
+    await log.append([record(STEPS, 'read')]);
+    await until('it is read', () => first.values.length === 1);
+    await until('and committed', async () => (await log.committed(GROUP, STEPS)).get(0)?.offset === 1);
+    await first.close();
+    await log.append([record(STEPS, 'unread'), record(UNREAD, 'letter')]);
+    jump(30 * 60_000);
+    await until('what nobody reads is gone', async () => (await log.ranges(UNREAD))[0]?.start === 1);
+    expect(await log.ranges(STEPS)).toEqual([{ partition: 0, start: 1, end: 2 }]);
+    const second = await joinGroup(log, { group: GROUP, topics: [STEPS] });
+    await until('the reader is back', () => second.values.length === 1);
+    expect(second.values).toEqual(['unread']);
+    await until('what was read is gone', async () => (await log.ranges(STEPS))[0]?.start === 2);
+  });
+
+  test('a group that never comes back keeps nothing for ever', async () => {
+    const { clock, jump } = wrongClock();
+    const log = await open({ clock });
+    await log.ensureTopics([{ ...topicSpec(TOPIC, 1), retentionMs: 60_000 }]);
+    const member = await joinGroup(log, { group: GROUP, topics: [TOPIC] });
+    await log.append([record(TOPIC, 'read')]);
+    await until('it is committed', async () => (await log.committed(GROUP, TOPIC)).get(0)?.offset === 1);
+    await member.close();
+    await log.append([record(TOPIC, 'unread')]);
+    jump(50 * 60_000);
+    await until('what was read is gone', async () => (await log.ranges(TOPIC))[0]?.start === 1);
+    for (let n = 0; n < 20; n += 1) await systemClock.sleep(20);
+    expect((await log.ranges(TOPIC))[0]?.start).toBe(1);
+    jump(20 * 60_000);
+    await until('all is gone', async () => (await log.ranges(TOPIC))[0]?.start === 2);
+  });
+
+  test('a clock that jumps ahead by a day and back again under two members loses and doubles nothing', async () => {
+    const { clock, jump } = wrongClock();
+    const DAY_MS = 86_400_000;
+    const log = await open({ clock });
+    await log.ensureTopics([{ ...topicSpec(TOPIC, 2), retentionMs: 3_600_000 }]);
+    const members = [
+      await joinGroup(log, { group: GROUP, topics: [TOPIC] }),
+      await joinGroup(log, { group: GROUP, topics: [TOPIC] }),
+    ];
+    const wanted: string[] = [];
+    for (const [round, by] of [0, DAY_MS, -DAY_MS, -DAY_MS, DAY_MS].entries()) {
+      jump(by);
+      for (let n = 0; n < 40; n += 1) {
+        wanted.push(`${round}-${n}`);
+        await log.append([record(TOPIC, `${round}-${n}`)]);
+      }
+      await until('all is committed', async () => {
+        const committed = await log.committed(GROUP, TOPIC);
+        const ranges = await log.ranges(TOPIC);
+        return ranges.every(({ partition, end }) => end === 0 || committed.get(partition)?.offset === end);
+      });
+    }
+    // A batch cut off between its reading and its commit is read again: never lost, and committed once.
+    const read = new Set(members.flatMap(({ values }) => values));
+    expect([...read].sort()).toEqual(wanted.sort());
+    const stamps = members.flatMap(({ seen }) =>
+      seen.map(({ partition, batch }) => ({ partition, ms: batch.records.map((one) => one.timestampMs) })),
+    );
+    for (const { ms } of stamps) expect(ms).toEqual(ms.toSorted((a, b) => a - b));
+  });
 });

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { RECORD_OVERHEAD_BYTES } from './outgoing.ts';
-import { numberOf } from './sqlite-reader.ts';
+import { numberOf, textOf } from './sqlite-reader.ts';
+import { createUnread } from './sqlite-unread.ts';
 
 /** A step stays short, so that appends wait a few milliseconds at most. */
 const STEP_RECORDS_MAX = 500;
@@ -15,7 +16,11 @@ interface Place {
 
 /** Removal of old records, in steps, within the transaction the caller holds. */
 export interface Retention {
-  /** One step by age, and by size when the file may hold `bytesMax`; true when there is more to remove. */
+  /**
+   * One step by age, and by size when the file may hold `bytesMax`; true when there is more to remove. Age spares what a
+   * living group has not read: an outage longer than the retention, or a clock that jumps ahead, must not take records
+   * that senders were told are kept. The size then says stop, to senders who still have theirs.
+   */
   readonly step: (nowMs: number, bytesMax: number | null) => boolean;
   /** Frees consumed records, oldest first, until `bytes` more fit; false when unread records stand in the way. */
   readonly makeRoom: (bytes: number, bytesMax: number) => boolean;
@@ -24,7 +29,7 @@ export interface Retention {
 /** Builds the retention over an open database. */
 export const createRetention = (db: DatabaseSync): Retention => {
   const places = db.prepare(
-    'SELECT topic_id, partition, retention_ms, start_offset FROM partitions JOIN topics USING (topic_id)',
+    'SELECT topic_id, topic, partition, retention_ms, start_offset FROM partitions JOIN topics USING (topic_id)',
   );
   const total = db.prepare('SELECT sum(bytes) AS bytes FROM partitions');
   const oldest = db.prepare(
@@ -47,6 +52,7 @@ export const createRetention = (db: DatabaseSync): Retention => {
                         AND topic_id = ?1 AND partition = ?2), 0)) AS floor
      FROM readers`,
   );
+  const unread = createUnread(db);
   const totalBytes = (): number => numberOf(total.get(), 'bytes');
   const floorOf = (place: Place): number => numberOf(consumed.get(place.topicId, place.partition), 'floor');
 
@@ -64,8 +70,9 @@ export const createRetention = (db: DatabaseSync): Retention => {
     advance.run(end, bytes, place.topicId, place.partition);
     return bytes;
   };
-  const allPlaces = (): readonly (Place & { readonly retentionMs: number })[] =>
+  const allPlaces = (): readonly (Place & { readonly topic: string; readonly retentionMs: number })[] =>
     places.all().map((row) => ({
+      topic: textOf(row, 'topic'),
       ...{ topicId: numberOf(row, 'topic_id'), partition: numberOf(row, 'partition') },
       retentionMs: numberOf(row, 'retention_ms'),
     }));
@@ -88,8 +95,10 @@ export const createRetention = (db: DatabaseSync): Retention => {
   return {
     step: (nowMs, bytesMax) => {
       let freed = 0;
+      const unreadFrom = unread(nowMs);
       for (const place of allPlaces()) {
-        freed += removeOldest(place, (_offset, ms) => ms < nowMs - place.retentionMs);
+        const end = unreadFrom(place);
+        freed += removeOldest(place, (offset, ms) => ms < nowMs - place.retentionMs && offset < end);
         if (freed >= STEP_BYTES_MAX) return true;
       }
       const surplus = bytesMax === null ? 0 : totalBytes() - bytesMax * FILL_SHARE_MAX;
