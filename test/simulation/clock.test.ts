@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { createMemoryEventLog } from '../../services/runtime/event-log/memory.ts';
 import { joinGroup, record, topicSpec } from '../contract/event-log-fixture.ts';
 import { createDice } from '../support/random.ts';
-import { createScheduler, type Scheduler } from './scheduler.ts';
+import { createScheduler, type Scheduler, settled } from './scheduler.ts';
 
 const TOPIC = 'otlp_spans';
 const DAY_MS = 86_400_000;
@@ -27,7 +27,7 @@ const startMember = async () => {
   const member = await joinGroup(log, { group: 'tacho-normalizer', topics: [TOPIC], options });
   await passUntil(scheduler, () => member.assignments.length > 0, 10_000);
   await log.append([record(TOPIC, 'one')]);
-  for (let steps = 0; steps < 6; steps += 1) await scheduler.step();
+  await settled();
   expect(member.values).toEqual([]);
   return { scheduler, member };
 };

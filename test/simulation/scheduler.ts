@@ -45,7 +45,7 @@ const BEGIN_MS = 1_795_132_800_000;
 const TIME_PASSES = 0.04;
 
 /** Resolves once all microtasks are done: they are the part of a step that the dice do not decide. */
-const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+export const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** A world in which nothing has happened yet. `trace` is told of everything that happens. */
 export const createScheduler = (dice: Dice, trace: (line: string) => void): Scheduler => new World(dice, trace);
