@@ -1,12 +1,22 @@
 import kafkajs, { type Kafka, type Message } from 'kafkajs';
 import { createKafkaClient } from '../../services/runtime/event-log/kafka-settings.ts';
 import { silentLogger } from '../support/engine.ts';
+import { type KafkaBroker, startKafkaBroker } from '../support/kafka-broker.ts';
 import type { Payload } from './payloads.ts';
 
 /** One record batch of a partition: what producers fill by default is less, the OTel Collector's limit is about this. */
 const BATCH_BYTES_MAX = 900_000;
 const RECORD_BYTES_MAX = 22 * 1024 * 1024;
 const FOREVER = '-1';
+
+/**
+ * A broker of the bench's own, also where TACHO_KAFKA_BROKERS names a cluster: groups of our services are forgotten here
+ * between rounds, which must never happen to a cluster in use.
+ */
+export const startBenchBroker = (): Promise<KafkaBroker> => {
+  delete process.env['TACHO_KAFKA_BROKERS'];
+  return startKafkaBroker();
+};
 
 /** A client of the broker for making topics, filling them and forgetting groups. */
 export const benchKafka = (brokers: readonly string[]): Kafka =>

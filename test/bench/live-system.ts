@@ -2,8 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { STREAM_SERVICES } from '../../services/commands/composition.ts';
 import { startTestEngine } from '../support/engine.ts';
-import { startKafkaBroker } from '../support/kafka-broker.ts';
 import { createSite, freePort } from '../support/tacho.ts';
+import { startBenchBroker } from './broker-topics.ts';
 import { type MeasuredChild, startOurs, untilChild } from './measured-child.ts';
 import { childrenOf, cpuSeconds, residentMib } from './process-figures.ts';
 
@@ -51,7 +51,7 @@ const startEmbedded = async (): Promise<LiveSystem> => {
 };
 
 const startOverKafka = async (): Promise<LiveSystem> => {
-  const broker = await startKafkaBroker();
+  const broker = await startBenchBroker();
   const brokerPid = childrenOf(process.pid).find(({ command }) => command.includes('kafka.Kafka'))?.pid ?? 0;
   const engine = await startTestEngine();
   const site = await createSite({

@@ -5,7 +5,7 @@
  *   node test/bench/normalizer-kafka.ts [--quick] [--payload captured|synthetic|both] [--spans 150000] [--rounds 3]
  *        [--work all|same|both] [--partitions 4] [--compression none|zstd] [--out FILE]
  *
- * A broker is started (test/support/kafka-broker.ts, or TACHO_KAFKA_BROKERS) and so is an embedded engine. Each round
+ * A broker of its own is started (test/support/kafka-broker.ts) and so is an embedded engine. Each round
  * drains the whole topic by fresh processes with fresh groups and tables. CPU is that of the process, of all its
  * threads, from /proc, less what the same process takes to start on an empty topic; the store's is told apart.
  *
@@ -15,8 +15,7 @@
  *        It writes into the same engine over HTTP, or where TACHO_PEER_CLICKHOUSE_TCP says: see collector-drain.ts.
  */
 import { startTestEngine } from '../support/engine.ts';
-import { startKafkaBroker } from '../support/kafka-broker.ts';
-import { benchKafka, type Filled, fillTopic } from './broker-topics.ts';
+import { benchKafka, type Filled, fillTopic, startBenchBroker } from './broker-topics.ts';
 import { collectorStartup, drainByCollector, peerSinkOf } from './collector-drain.ts';
 import type { Drained } from './drain.ts';
 import { drainByNormalizer, normalizerStartup } from './normalizer-drain.ts';
@@ -40,7 +39,7 @@ const compression = options.text('compression') === 'zstd' ? 'zstd' : 'none';
 const partitions = options.count('partitions');
 const binary = process.env['TACHO_PEER_COLLECTOR'];
 
-const broker = await startKafkaBroker();
+const broker = await startBenchBroker();
 const engine = await startTestEngine();
 const kafka = benchKafka(broker.brokers);
 const sink = peerSinkOf(engine, process.env);

@@ -11,8 +11,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startTestEngine } from '../support/engine.ts';
-import { startKafkaBroker } from '../support/kafka-broker.ts';
-import { benchKafka, fillTopic } from './broker-topics.ts';
+import { benchKafka, fillTopic, startBenchBroker } from './broker-topics.ts';
 import { type CpuProfile, hottest, STAGES, stageMicros } from './cpu-stages.ts';
 import { drainByNormalizer } from './normalizer-drain.ts';
 import { PAYLOAD_KINDS, payloadsOf } from './payloads.ts';
@@ -30,7 +29,7 @@ const options = benchOptions(
 const where = machine();
 const work = options.text('work') === 'same' ? 'same' : 'all';
 const keep = options.text('keep');
-const broker = await startKafkaBroker();
+const broker = await startBenchBroker();
 const engine = await startTestEngine();
 const kafka = benchKafka(broker.brokers);
 const dir = mkdtempSync(join(tmpdir(), 'tacho-profile-'));

@@ -13,8 +13,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { startTestEngine } from '../support/engine.ts';
-import { startKafkaBroker } from '../support/kafka-broker.ts';
-import { benchKafka, fillTopic } from './broker-topics.ts';
+import { benchKafka, fillTopic, startBenchBroker } from './broker-topics.ts';
 import { type CollectorRun, peerSinkOf, startCollector, storedByCollector } from './collector-drain.ts';
 import type { Stored } from './drain.ts';
 import { within } from './live-system.ts';
@@ -40,7 +39,7 @@ const options = benchOptions(
 );
 const where = machine();
 const binary = process.env['TACHO_PEER_COLLECTOR'];
-const broker = await startKafkaBroker();
+const broker = await startBenchBroker();
 const engine = await startTestEngine();
 const kafka = benchKafka(broker.brokers);
 const sink = peerSinkOf(engine, {});
