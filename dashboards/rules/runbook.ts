@@ -1,3 +1,4 @@
+import { outageText } from './outages.ts';
 import { pageRules } from './pages.ts';
 import { pipelineRules } from './pipeline.ts';
 import type { RuleSpec } from './rule.ts';
@@ -31,4 +32,5 @@ ${pipelineRules.rules.map(sectionOf).join('\n')}
 
 Rules of Grafana only while \`alerts.pager\` is \`grafana\`; else the alerter notifies about the same.
 
-${pageRules.rules.map(sectionOf).join('\n')}`;
+${pageRules.rules.map(sectionOf).join('\n')}
+${outageText}`;
