@@ -65,7 +65,7 @@ const createPartitionCounts = (admin: KafkaAdmin, clock: Clock) => {
   const known = new Map<string, { readonly count: number; readonly askedAtMs: number }>();
   return async (topic: string): Promise<number> => {
     const cached = known.get(topic);
-    if (cached && clock.nowMs() - cached.askedAtMs < METADATA_AGE_MS) return cached.count;
+    if (cached && Math.abs(clock.nowMs() - cached.askedAtMs) < METADATA_AGE_MS) return cached.count;
     const count = await admin.partitions(topic);
     if (count === 0) {
       throw new TransportError('LOG_UNAVAILABLE', `topic ${topic} does not exist`, { retryable: true });

@@ -57,6 +57,10 @@ describe('a process without another door', () => {
     nowMs += 1_001;
     await get('/readyz');
     expect(looked).toBe(2);
+    // Set back by an hour: what was seen is not the news of that hour.
+    nowMs -= 3_600_000;
+    await get('/readyz');
+    expect(looked).toBe(3);
   });
 
   test('is not ready from the moment it stops, though it is alive', async () => {

@@ -46,7 +46,8 @@ export const createHealthDoor = (settings: HealthDoorSettings, deps: HealthDoorD
   let seen: { readonly atMs: number; readonly checks: Promise<readonly HealthCheck[]> } | null = null;
 
   const look = (): Promise<readonly HealthCheck[]> => {
-    if (seen === null || deps.clock.nowMs() - seen.atMs > LOOK_AGE_MS_MAX)
+    // A clock that was set back must not keep an old answer for as long.
+    if (seen === null || Math.abs(deps.clock.nowMs() - seen.atMs) > LOOK_AGE_MS_MAX)
       seen = { atMs: deps.clock.nowMs(), checks: deps.look() };
     return seen.checks;
   };
