@@ -1,4 +1,6 @@
+import { existsSync } from 'node:fs';
 import { retentionOf } from '../runtime/config.ts';
+import { createDiskSpace } from '../runtime/disk-space.ts';
 import { isChdbInstalled } from '../runtime/engine/chdb.ts';
 import { findRunningEngine } from '../runtime/engine/engine-file.ts';
 import { ConfigError, TransportError } from '../runtime/errors.ts';
@@ -9,6 +11,7 @@ import { expiringTables, storedRetention } from '../runtime/store/retention.ts';
 import { canListen } from './can-listen.ts';
 import { openLog } from './open-log.ts';
 import { openClientStore } from './open-store.ts';
+import { standingBrakes } from './standing-brakes.ts';
 import { topicSpecs } from './topic-specs.ts';
 import type { World } from './world.ts';
 
@@ -23,6 +26,7 @@ interface Finding {
 /** A store's clock further off than this makes freshness and retention read wrong. */
 const CLOCK_SKEW_MS_MAX = 5_000;
 const NODE_MAJOR_MIN = 24;
+const MIB = 1024 * 1024;
 
 /** Looks at everything a start needs, with the fix for each finding. Resolves to 0, or 1 when something needs a hand. */
 export const doctor = async (world: World): Promise<number> => {
@@ -30,6 +34,7 @@ export const doctor = async (world: World): Promise<number> => {
     { what: 'config', isGood: true, detail: 'read, every value allowed' },
     nodeVersion(),
     ...(await ports(world)),
+    ...(await diskRoom(world)),
     ...(await eventLog(world)),
     ...(await store(world)),
   ];
@@ -74,6 +79,22 @@ const ports = async (world: World): Promise<readonly Finding[]> => {
       };
     }),
   );
+};
+
+/** Whether telemetry would be taken, as far as the disk goes. */
+const diskRoom = async ({ config }: World): Promise<readonly Finding[]> => {
+  const { disk, data, kafka, clickhouse } = config;
+  if (kafka.brokers.length > 0 && clickhouse.url !== '') return [];
+  if (!existsSync(data.dir)) return [{ what: 'disk', isGood: true, detail: `${data.dir} is made at the first start` }];
+  const freeMb = Math.floor((await createDiskSpace(data.dir).freeBytes()) / MIB);
+  return [
+    {
+      what: 'disk',
+      isGood: freeMb >= disk.reserve_mb,
+      detail: `${freeMb} MB free beside ${data.dir}, ${disk.reserve_mb} kept in reserve`,
+      fix: 'make room, or set disk.reserve_mb: below it senders are told to come back',
+    },
+  ];
 };
 
 const eventLog = async (world: World): Promise<readonly Finding[]> => {
@@ -139,6 +160,7 @@ const store = async (world: World): Promise<readonly Finding[]> => {
           detail: `${row?.migrations ?? 0} migration(s) applied`,
           fix: 'run npx tacho migrate',
         },
+        await brakes(opened.store),
         {
           what: 'clock',
           isGood: skewMs <= CLOCK_SKEW_MS_MAX,
@@ -180,6 +202,21 @@ const retention = async (world: World, store: Store): Promise<Finding> => {
         ? `days: ${families.map(said).join(', ')}`
         : `not what the config says, days: ${other.map(({ table, family }) => `${said(table)} (config ${daysOf(table, family, days)})`).join(', ')}`,
     fix: 'run npx tacho migrate',
+  };
+};
+
+/** Partitions that stand because too many of their records were refused, as their services wrote it down. */
+const brakes = async (store: Store): Promise<Finding> => {
+  const held = await standingBrakes(store);
+  const told = held.map(
+    ({ service, topic, partition, at_offset, refused, records, at }) =>
+      `${service} ${topic}/${partition} at ${at_offset} since ${at} UTC (${refused} of ${records} refused)`,
+  );
+  return {
+    what: 'brakes',
+    isGood: held.length === 0,
+    detail: held.length === 0 ? 'no partition is held' : told.join('; '),
+    fix: 'tacho dlq list says why; mend it and restart the service, or let it pass: tacho dlq release',
   };
 };
 
