@@ -1,5 +1,6 @@
 /** The only reader of argv and environment: config → adapters → services → drain. */
 import { Command, CommanderError, Option } from 'commander';
+import { addDlqCommands } from './commands/dlq-commands.ts';
 import { createWorld, packageVersion, type World } from './commands/world.ts';
 import { loadConfig } from './runtime/config.ts';
 import { ConfigError, TransportError } from './runtime/errors.ts';
@@ -78,6 +79,7 @@ const SERVICES = {
   lineage: 'say which agent, tool, model, data and user met; write lineage_edges',
   policy: 'judge every step by the rules in config/policies; write policy_violations',
   alerter: 'make incidents of violations and budgets, and tell each change once',
+  rollup: 'sum closed hours, so that questions over months are quick',
   api: 'query API and console',
 } as const;
 
@@ -191,6 +193,8 @@ program
     });
   });
 
+addDlqCommands(program, (command, data) => worldOf(command, dataOverride(data), QUIET));
+
 program
   .command('dashboards')
   .description('write Grafana dashboards, alert rules and provisioning for this config')
@@ -229,7 +233,8 @@ Examples:
   $ npx tacho up --data ./data                      everything, empty
   $ npx tacho import captures/ --wait               send recorded OTLP and see it stored
   $ npx tacho query "SELECT model, sum(cost_usd) FROM ledger_entries GROUP BY model"
-  $ npx tacho audit                                 nothing lost, nothing doubled?`,
+  $ npx tacho audit                                 nothing lost, nothing doubled?
+  $ npx tacho dlq list                              what was refused, and why`,
 );
 
 /** Says what went wrong in one paragraph; a stack trace only for bugs. */
