@@ -10,7 +10,7 @@
  * threads, from /proc, less what the same process takes to start on an empty topic; the store's is told apart.
  *
  * all  = `tacho normalizer` as it is.
- * same = no more than the collector does, as far as the modules allow: see plain-normalizer.ts for what is off.
+ * same = as little beyond what the collector does as the switches allow: see plain-normalizer.ts for what is off.
  * peer = the collector named by TACHO_PEER_COLLECTOR (left out without it), GOGC=400, its exporter's recommended queue.
  *        It writes into the same engine over HTTP, or where TACHO_PEER_CLICKHOUSE_TCP says: see collector-drain.ts.
  */

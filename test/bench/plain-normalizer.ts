@@ -1,20 +1,20 @@
 /**
- * The normalizer with no more work than the OTel Collector does on the same way: decode, recognise, store. A program for
- * `normalizer-kafka`, configured by the environment like `tacho normalizer`.
+ * The normalizer with as little beyond the OTel Collector's work (decode, recognise, store) as its switches allow. A
+ * program for `normalizer-kafka`, configured by the environment like `tacho normalizer`.
  *
- * Off: the scan for secrets; steps are not produced (they are still made and thrown away, which counts against us).
- * Still on, though the collector has nothing like it: exactly-once with intents and manifest, the search for duplicates,
- * one vocabulary for all emitters, contents in a table of their own with a fingerprint each.
+ * Off: steps are not sent to their topic; secrets are not replaced. Still on, which counts against us: steps are made
+ * and encoded, then thrown away; texts are scanned, for the classes of what is in them; contents get a table of their own
+ * and a fingerprint each; one vocabulary for all emitters; exactly-once with intents and manifest; the search for
+ * duplicates.
  */
 import { openLog } from '../../services/commands/open-log.ts';
 import { openClientStore } from '../../services/commands/open-store.ts';
 import { topicSpecs } from '../../services/commands/topic-specs.ts';
 import { createWorld } from '../../services/commands/world.ts';
-import { normalizeBatch } from '../../services/normalizer/processor.ts';
-import { createSeenSet, loadSeenSteps } from '../../services/normalizer/seen-set.ts';
+import { createNormalizerTask } from '../../services/normalizer/service.ts';
 import { loadConfig } from '../../services/runtime/config.ts';
 import { createStreamService } from '../../services/runtime/stream/service.ts';
-import type { BatchOutput, StreamTask } from '../../services/runtime/stream/types.ts';
+import type { BatchOutput, BatchProcessor } from '../../services/runtime/stream/types.ts';
 
 const stop = new AbortController();
 process.once('SIGTERM', () => stop.abort());
@@ -22,42 +22,41 @@ const world = createWorld(loadConfig(process.env['TACHO_CONFIG'] ?? null, proces
 const log = await openLog(world);
 const opened = await openClientStore(world);
 const { kafka, normalizer, stream } = world.config;
-const options = { redactor: { redact: (text: string) => ({ text, classes: [] }) }, mode: normalizer.content };
 
-const task: StreamTask = {
-  service: 'normalizer',
-  topics: kafka.sources.map(({ topic }) => topic),
-  tables: ['spans', 'span_content', 'dead_letters'],
-  createProcessor: (place) => {
-    const source = kafka.sources.find(({ topic }) => topic === place.topic);
-    if (source === undefined) throw new Error(`no source ${place.topic}`);
-    const seen = createSeenSet();
-    const stored = new WeakMap<BatchOutput, ReturnType<typeof normalizeBatch>['stored']>();
-    return {
-      build: async (batch, signal) => {
-        if (seen.next() !== batch.first)
-          seen.load(await loadSeenSteps(opened.store, place, batch.first, signal), batch.first);
-        const normalized = normalizeBatch(batch, source, seen.has, options);
-        const output = { ...normalized.output, produce: [] };
-        stored.set(output, normalized.stored);
-        return output;
-      },
-      landed: (batch, output) => seen.take(stored.get(output) ?? [], batch.end),
-    };
-  },
+/** The same processor, whose steps go nowhere. */
+const withoutSteps = (whole: BatchProcessor): BatchProcessor => {
+  const built = new WeakMap<BatchOutput, BatchOutput>();
+  return {
+    ...whole,
+    build: async (batch, signal) => {
+      const output = await whole.build(batch, signal);
+      const stored = { ...output, produce: [] };
+      built.set(stored, output);
+      return stored;
+    },
+    landed: (batch, output) => whole.landed(batch, built.get(output) ?? output),
+  };
 };
 
+const whole = createNormalizerTask(
+  { ...normalizer, sources: kafka.sources, redact: false },
+  { ...world, store: opened.store },
+);
 await log.ensureTopics(topicSpecs(world.config));
-const service = createStreamService({ ...world, log, store: opened.store }, task, {
-  batchRecordsMax: stream.batch_records_max,
-  batchBytesMax: stream.batch_bytes_max,
-  lingerMs: stream.linger_ms,
-  idleMs: stream.idle_ms,
-  onCrash: (error) => {
-    console.error(error);
-    process.exit(70);
+const service = createStreamService(
+  { ...world, log, store: opened.store },
+  { ...whole, createProcessor: (place) => withoutSteps(whole.createProcessor(place)) },
+  {
+    batchRecordsMax: stream.batch_records_max,
+    batchBytesMax: stream.batch_bytes_max,
+    lingerMs: stream.linger_ms,
+    idleMs: stream.idle_ms,
+    onCrash: (error) => {
+      console.error(error);
+      process.exit(70);
+    },
   },
-});
+);
 await service.start();
 console.log('the plain normalizer is running');
 if (!stop.signal.aborted) await new Promise((done) => stop.signal.addEventListener('abort', done));
