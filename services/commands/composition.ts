@@ -7,6 +7,7 @@ import { createLineageFold } from '../lineage/fold.ts';
 import { createNormalizerTask } from '../normalizer/service.ts';
 import type { DiskReserve } from '../receiver/disk-reserve.ts';
 import { createReceiver, type Receiver } from '../receiver/service.ts';
+import { createRollupService } from '../rollup/service.ts';
 import type { Access } from '../runtime/access.ts';
 import type { PipelineReport } from '../runtime/pipeline.ts';
 import type { EventLog, Service, Store } from '../runtime/ports.ts';
@@ -56,6 +57,13 @@ export const apiOf = (world: World, adapters: Adapters, pipeline: () => Pipeline
     { host: world.config.api.host, port: world.config.api.port, readonlyStore: adapters.readonlyStore },
     { ...adapters, ...portsOf(world), log: reservedLog(world, adapters), pipeline, demo },
   );
+
+/** A start has better things to do; then a pass a minute. */
+const ROLLUP = { firstMs: 30_000, everyMs: 60_000 } as const;
+
+/** Sums of closed hours, rebuilt from raw. */
+export const rollupOf = (world: World, { store }: Pick<Adapters, 'store'>): Service =>
+  createRollupService(ROLLUP, { store, ...portsOf(world) });
 
 /** The services that read topics, in the order data flows. */
 export const STREAM_SERVICES = ['normalizer', 'ledger', 'lineage', 'policy', 'alerter'] as const;

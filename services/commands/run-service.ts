@@ -1,7 +1,7 @@
 import { createPingCheck, type HealthCheck } from '../runtime/http/health-door.ts';
 import type { PipelineReport } from '../runtime/pipeline.ts';
 import type { Service } from '../runtime/ports.ts';
-import { type Adapters, apiOf, receiverOf, STREAM_SERVICES, streamServiceOf } from './composition.ts';
+import { type Adapters, apiOf, receiverOf, rollupOf, STREAM_SERVICES, streamServiceOf } from './composition.ts';
 import { drainAll, endsBeforeStop, startAll } from './deadline.ts';
 import { diskReserveOf } from './disk-reserve.ts';
 import { openAccess } from './open-access.ts';
@@ -90,5 +90,6 @@ const NO_REPORT: PipelineReport = { services: [] };
 const buildService = (name: string, world: World, adapters: Adapters, onCrash: (error: unknown) => void): Service => {
   const stream = STREAM_SERVICES.find((candidate) => candidate === name);
   if (stream !== undefined) return streamServiceOf(stream, world, adapters, onCrash);
+  if (name === 'rollup') return rollupOf(world, adapters);
   return name === 'receiver' ? receiverOf(world, adapters) : apiOf(world, adapters, () => NO_REPORT, false);
 };

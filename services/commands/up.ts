@@ -5,7 +5,7 @@ import { trimHeapAtRest } from '../runtime/heap-trim.ts';
 import type { PipelineReport } from '../runtime/pipeline.ts';
 import type { Service } from '../runtime/ports.ts';
 import { createDeferredStore } from '../runtime/store/deferred.ts';
-import { apiOf, receiverOf, STREAM_SERVICES, streamServiceOf } from './composition.ts';
+import { apiOf, receiverOf, rollupOf, STREAM_SERVICES, streamServiceOf } from './composition.ts';
 import { drainAll, endsBeforeStop, startAll } from './deadline.ts';
 import { demoOf } from './demo.ts';
 import { diskReserveOf } from './disk-reserve.ts';
@@ -80,7 +80,12 @@ export const up = async (world: World, options: UpOptions): Promise<number> => {
     store.set(opened.store);
     readonlyStore.set(opened.readonlyStore);
     const audits = createAuditService({ ...AUDIT, settleMs: opened.settleMs }, { ...world, store });
-    const workers: Service[] = [...streams, audits, ...(options.demo ? [demoOf(world)] : [])];
+    const workers: Service[] = [
+      ...streams,
+      rollupOf(world, { store }),
+      audits,
+      ...(options.demo ? [demoOf(world)] : []),
+    ];
     await startAll(workers, world.logger, world.clock);
     running.push(...workers);
     void trimHeapAtRest(world.clock, world.logger, AbortSignal.any([stop, ended.signal]));

@@ -49,16 +49,22 @@ describe('on the real engine, under the grants that are shipped', () => {
     const writer = await as('tacho');
     const store = storeOf(writer, 'tacho');
     expect(await missingMigrations(store, 'tacho')).toEqual([]);
-    const tables = await store.query<{ name: string }>("SELECT name FROM system.tables WHERE database = 'tacho'");
+    const tables = await store.query<{ name: string; engine: string }>(
+      "SELECT name, engine FROM system.tables WHERE database = 'tacho'",
+    );
     expect(tables.length).toBeGreaterThan(15);
-    for (const { name } of tables) {
+    for (const view of tables.filter(({ engine }) => engine === 'View'))
+      await writer.ask(`SELECT * FROM tacho.${view.name} LIMIT 1`);
+    for (const { name } of tables.filter(({ engine }) => engine !== 'View')) {
       await writer.ask(`SELECT * FROM tacho.${name} LIMIT 1`);
       await writer.ask(`INSERT INTO tacho.${name} SELECT * FROM tacho.${name} WHERE 0`);
       for (const statement of [
         `DROP TABLE tacho.${name}`,
         `TRUNCATE TABLE tacho.${name}`,
-        `ALTER TABLE tacho.${name} DELETE WHERE 1`,
-        `ALTER TABLE tacho.${name} DROP PARTITION ID 'x'`,
+        // Of roll-ups, which are made of other rows, it removes what no longer counts.
+        ...(['rollup_spend', 'rollup_steps'].includes(name)
+          ? []
+          : [`ALTER TABLE tacho.${name} DELETE WHERE 1`, `ALTER TABLE tacho.${name} DROP PARTITION ID 'x'`]),
       ])
         await expect(writer.ask(statement), statement).rejects.toThrow(REFUSED);
     }

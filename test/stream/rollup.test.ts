@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { removeLitter, rollUp } from '../../services/rollup/pass.ts';
 import { systemRandom } from '../../services/runtime/clock.ts';
 import { TransportError } from '../../services/runtime/errors.ts';
-import type { Clock, Store } from '../../services/runtime/ports.ts';
+import type { Clock, QueryParams, Store } from '../../services/runtime/ports.ts';
 import { utcMillis } from '../../services/runtime/stream/time.ts';
 import { startTestEngine, type TestEngine } from '../support/engine.ts';
 import { seeded } from '../support/random.ts';
@@ -31,10 +31,10 @@ describe(`roll-ups (SEED=${SEED})`, () => {
     let statements = 0;
     return {
       ...engine.store,
-      query: async <T>(sql: string, ...rest: never[]) =>
+      query: async <T>(sql: string, params?: QueryParams, signal?: AbortSignal) =>
         sql.includes("now64(3, 'UTC')) AS ms")
           ? ([{ ms: String(nowMs) }] as unknown as readonly T[])
-          : engine.store.query<T>(sql, ...rest),
+          : engine.store.query<T>(sql, params, signal),
       command: async (sql, params) => {
         statements += 1;
         const dies = statements === atStatement;

@@ -155,27 +155,22 @@ export const createHistory = (dice: () => number) => {
 
 const RAW_HOUR = `toDateTime(least(intDiv(toUnixTimestamp64Micro(e.ts), 3600000000) * 3600, 4294965600), 'UTC')`;
 
+type Compared = readonly [column: string, raw: string, view: string];
+
 /** Column → what is compared of it: sums, and how many of them are known. */
-const comparedOf = ({ kind, sums }: Rollup): readonly (readonly [column: string, raw: string, view: string])[] =>
-  sums.flatMap(([column, sql]) => {
-    if (column === 'durations')
-      return [
-        [
-          column,
-          `finalizeAggregation(${sql})`,
-          'finalizeAggregation(quantilesDDMergeState(0.01, 0.5, 0.9, 0.99)(e.durations))',
-        ] as const,
-      ];
-    const summed = [column, sql, `sum(e.${column})`] as const;
+const comparedOf = ({ kind, sums }: Rollup): readonly Compared[] =>
+  sums.flatMap(([column, sql]): readonly Compared[] => {
+    if (column === 'durations') {
+      const merged = 'finalizeAggregation(quantilesDDMergeState(0.01, 0.5, 0.9, 0.99)(e.durations))';
+      return [[column, `finalizeAggregation(${sql})`, merged]];
+    }
+    const summed: Compared = [column, sql, `sum(e.${column})`];
     if (kind === 'steps' || column === 'entries' || column === 'calls') return [summed];
+    const calls = `sumIf(e.calls, e.${column} IS NOT NULL)`;
     return [
       summed,
-      [`${column}_known`, `countIf(e.${column} IS NOT NULL)`, `sumIf(e.entries, e.${column} IS NOT NULL)`] as const,
-      [
-        `${column}_calls`,
-        `sumIf(e.calls, e.${column} IS NOT NULL)`,
-        `sumIf(e.calls, e.${column} IS NOT NULL)`,
-      ] as const,
+      [`${column}_known`, `countIf(e.${column} IS NOT NULL)`, `sumIf(e.entries, e.${column} IS NOT NULL)`],
+      [`${column}_calls`, calls, calls],
     ];
   });
 
