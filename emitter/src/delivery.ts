@@ -146,11 +146,12 @@ class Carrier implements Delivery {
   async #failed(error: unknown): Promise<void> {
     this.#failures += 1;
     this.#lastError = reasonOf(error);
+    if (this.#closing.signal.aborted) return; // the goodbye cuts the line: no news
     if (this.#failing === 0) say('warn', `Kafka takes no records, they wait: ${this.#lastError}`);
     this.#failing += 1;
     const pauseMs = Math.min(BACKOFF_FIRST_MS * 2 ** Math.min(this.#failing - 1, 10), BACKOFF_MAX_MS);
     this.#pausing = new AbortController();
-    if (!this.#closing.signal.aborted) await pause(jittered(pauseMs), this.#pausing.signal);
+    await pause(jittered(pauseMs), this.#pausing.signal);
   }
 
   stats() {
