@@ -86,7 +86,9 @@ const permanentError: Fault = {
   mean: 0.002,
   strike: async (site) => {
     const { weather, dice, scheduler } = site.world;
-    weather.rejecting.add(dice.pick(['spans', 'tallies', 'dead_letters', 'run_state', 'batches']));
+    weather.rejecting.add(
+      dice.pick(['spans', 'tallies', 'ledger_entries', 'lineage_edges', 'dead_letters', 'run_state', 'batches']),
+    );
     scheduler.after(dice.within(100, 5_000), () => {
       weather.rejecting.clear();
       for (const slot of site.slots) site.crash(slot, dice.within(0, 1_000));

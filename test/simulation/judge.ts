@@ -3,15 +3,13 @@ import { DEAD_LETTER_TABLE } from '../../services/runtime/stream/dead-letters.ts
 import { STATE_TABLE } from '../../services/runtime/stream/types.ts';
 import type { SimulatedStore } from './store.ts';
 import { INPUT, STEPS } from './tasks.ts';
-import { idOf, type Taken, type Traffic } from './traffic.ts';
+import { idOf, isPoison, type Traffic } from './traffic.ts';
 
 const countBy = <T>(items: readonly T[], keyOf: (item: T) => string): Map<string, number> => {
   const counts = new Map<string, number>();
   for (const item of items) counts.set(keyOf(item), (counts.get(keyOf(item)) ?? 0) + 1);
   return counts;
 };
-
-const isPoison = ({ text }: Taken): boolean => !text.includes('/');
 
 /** Each accepted record has its row once; one that was removed before it was read, perhaps. */
 const judgeRaw = (store: SimulatedStore, traffic: Traffic): readonly string[] => {
@@ -36,7 +34,7 @@ const judgeRaw = (store: SimulatedStore, traffic: Traffic): readonly string[] =>
 };
 
 /** Each step is counted once, however often it came. */
-const judgeTallies = (store: SimulatedStore, traffic: Traffic): readonly string[] => {
+export const judgeTallies = (store: SimulatedStore, traffic: Traffic): readonly string[] => {
   const rows = store.rows('tallies');
   const counted = countBy(
     rows.flatMap((row) => String(row['steps']).split(' ')),
@@ -113,10 +111,17 @@ const judgeCounts = (store: SimulatedStore): readonly string[] => {
     const key = `${table} ${service} ${String(row['batch_id'])}`;
     held.set(key, (held.get(key) ?? 0) + 1);
   };
-  const tables = new Set(store.rows('batches').flatMap((row) => Object.keys(row['rows'] as object)));
-  for (const table of tables) for (const row of store.rows(table)) add(table, row);
+  // Batches of two services with the same boundaries have the same id: each counts only in tables of its own.
+  const tables = new Map<unknown, Set<string>>();
+  for (const row of store.rows('batches')) {
+    const own = tables.get(row['service']) ?? new Set();
+    for (const table of Object.keys(row['rows'] as object)) own.add(table);
+    tables.set(row['service'], own);
+  }
+  const all = new Set([...tables.values()].flatMap((own) => [...own]));
+  for (const table of all) for (const row of store.rows(table)) add(table, row);
   return store.rows('batches').flatMap((row) =>
-    [...tables].flatMap((table) => {
+    [...(tables.get(row['service']) ?? [])].flatMap((table) => {
       const count = (row['rows'] as Readonly<Record<string, number>>)[table] ?? 0;
       const service = SHARED.has(table) ? String(row['service']) : '';
       const found = held.get(`${table} ${service} ${String(row['batch_id'])}`) ?? 0;
@@ -127,11 +132,15 @@ const judgeCounts = (store: SimulatedStore): readonly string[] => {
   );
 };
 
-/** Everything that is not as promised; [] when all is well. */
-export const judge = (store: SimulatedStore, traffic: Traffic, gaps: readonly string[]): readonly string[] => [
+/** Everything that is not as promised; [] when all is well. `folds`: how many services read the steps. */
+export const judge = (
+  store: SimulatedStore,
+  traffic: Traffic,
+  gaps: readonly string[],
+  folds: number,
+): readonly string[] => [
   ...judgeRaw(store, traffic),
-  ...judgeTallies(store, traffic),
-  ...judgeDeadLetters(store, traffic, 1),
+  ...judgeDeadLetters(store, traffic, folds),
   ...judgeManifest(store, gaps),
   ...judgeCounts(store),
 ];

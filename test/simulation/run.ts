@@ -1,15 +1,14 @@
 import { TransportError } from '../../services/runtime/errors.ts';
 import { createMemoryEventLog } from '../../services/runtime/event-log/memory.ts';
-import type { Store } from '../../services/runtime/ports.ts';
-import type { StreamTask } from '../../services/runtime/stream/types.ts';
 import { createDice, type Dice } from '../support/random.ts';
 import { breakSomething, drawRates } from './faults.ts';
 import { judge } from './judge.ts';
+import { type Pipeline, TALLYING } from './pipelines.ts';
 import { createProcess, type Defects, type Deploy, type SimulatedWorld } from './process.ts';
 import { createScheduler } from './scheduler.ts';
 import type { Site, Slot } from './site.ts';
 import { createSimulatedStore } from './store.ts';
-import { createSmallNormalizer, createTally, INPUT, STEPS, TALLY } from './tasks.ts';
+import { INPUT, STEPS } from './tasks.ts';
 import { BATCH_RECORDS_MAX, createTraffic, groupsOf } from './traffic.ts';
 
 /** What a run is to do; all of it but the seed is optional. */
@@ -17,6 +16,8 @@ export interface RunOptions {
   readonly seed: number;
   readonly defects?: Defects;
   readonly trace?: (line: string) => void;
+  /** What reads the steps; a tally unless given. */
+  readonly pipeline?: Pipeline;
   /** Faults that do not come. */
   readonly without?: ReadonlySet<string>;
 }
@@ -30,24 +31,19 @@ export interface Verdict {
   readonly faults: Readonly<Record<string, number>>;
 }
 
-const tasksOf = (store: Store, { variant }: Deploy): readonly StreamTask[] => [
-  createSmallNormalizer(store),
-  createTally(store, variant),
-];
-
 const drawDeploy = (dice: Dice): Deploy => ({
   batchRecordsMax: dice.pick([1, 2, 5, BATCH_RECORDS_MAX]),
   lingerMs: dice.pick([0, 5, 50]),
   variant: dice.pick(['by-run', 'by-step']),
 });
 
-const boot = (site: Site, slot: Slot, defects: Defects | undefined): void => {
+const boot = (site: Site, slot: Slot, { defects, pipeline = TALLYING }: RunOptions): void => {
   const { world } = site;
   slot.generation += 1;
   const name = `p${slot.index}.${slot.generation}`;
   const deploy = drawDeploy(world.dice);
   world.scheduler.trace(`${name} starts: ${JSON.stringify(deploy)}`);
-  const process = createProcess(world, name, tasksOf, deploy, defects);
+  const process = createProcess(world, name, pipeline.tasksOf, deploy, defects);
   slot.process = process;
   process.start().catch((error: unknown) => {
     if (slot.process !== process) return;
@@ -57,12 +53,13 @@ const boot = (site: Site, slot: Slot, defects: Defects | undefined): void => {
 };
 
 const createSite = async (dice: Dice, options: RunOptions): Promise<Site> => {
+  const { pipeline = TALLYING } = options;
   const scheduler = createScheduler(dice, options.trace ?? (() => {}));
   let ids = 0;
   const random = { uuid: () => `id-${++ids}`, float: dice.float };
   const log = createMemoryEventLog({ clock: scheduler.clock, random });
   const store = createSimulatedStore();
-  const traffic = await createTraffic(log, store, [TALLY], (value) => Buffer.from(value).toString());
+  const traffic = await createTraffic(log, store, pipeline.folds, pipeline.stepText);
   const rates = drawRates(dice, options.without ?? new Set());
   const world: SimulatedWorld = {
     ...{ dice, scheduler, store, log, weather: { ...rates.weather, rejecting: new Set() } },
@@ -77,10 +74,10 @@ const createSite = async (dice: Dice, options: RunOptions): Promise<Site> => {
     scheduler.after(Math.max(afterMs, downUntilMs - scheduler.elapsedMs()), () => {
       if (slot.process !== null) return;
       if (scheduler.elapsedMs() < downUntilMs) start(slot, 0);
-      else boot(site, slot, options.defects);
+      else boot(site, slot, options);
     });
   const site: Site = {
-    ...{ world, traffic, rates, slots, groups: groupsOf([TALLY]) },
+    ...{ world, traffic, rates, slots, groups: groupsOf(pipeline.folds) },
     crash: (slot, downMs) => {
       slot.process?.kill();
       slot.process = null;
@@ -92,7 +89,7 @@ const createSite = async (dice: Dice, options: RunOptions): Promise<Site> => {
       for (const slot of slots) site.crash(slot, ms);
     },
   };
-  for (const slot of slots) boot(site, slot, options.defects);
+  for (const slot of slots) boot(site, slot, options);
   return site;
 };
 
@@ -197,6 +194,11 @@ export const runSeed = async (options: RunOptions): Promise<Verdict> => {
   const drained = bugs.length > 0 ? 0 : await drain(site);
   const stuck = drained === DRAIN_STEPS_MAX ? stuckAt(site) : [];
   for (const slot of site.slots) slot.process?.kill();
-  const problems = bugs.length > 0 || stuck.length > 0 ? [...bugs, ...stuck] : judge(store, site.traffic, gaps);
+  const { pipeline = TALLYING } = options;
+  const judged = () => [
+    ...judge(store, site.traffic, gaps, pipeline.folds.length),
+    ...pipeline.judge(store, site.traffic),
+  ];
+  const problems = bugs.length > 0 || stuck.length > 0 ? [...bugs, ...stuck] : judged();
   return { seed: options.seed, problems, steps: steps + drained, faults };
 };

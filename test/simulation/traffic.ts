@@ -45,6 +45,9 @@ const readersOf = (topic: string, folds: readonly string[]): readonly string[] =
 /** The id of a step within `run/step`. */
 export const idOf = (text: string): string => text.slice(text.indexOf('/') + 1);
 
+/** A record that nobody can read. */
+export const isPoison = ({ text }: Taken): boolean => !text.includes('/');
+
 /** Nothing was sent yet. `folds`: the services that read the steps. */
 export const createTraffic = async (
   log: MemoryEventLog,

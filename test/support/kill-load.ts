@@ -56,7 +56,7 @@ export interface Load {
   readonly finish: () => Promise<number>;
 }
 
-const PAUSE_MS = [20, 250] as const;
+const PAUSE_MS = [50, 600] as const;
 /** Share of requests whose answer is taken for lost: the sender repeats them. */
 const REPEATED = 0.05;
 /** Share of requests that go in a burst, without waiting for the answers of those before. */
