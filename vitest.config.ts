@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['schemas/**/*.test.ts', 'services/**/*.test.ts', 'emitter/src/**/*.test.ts', 'test/**/*.test.ts'],
+    include: ['schemas/**/*.test.ts', 'services/**/*.test.ts', 'emitter/**/*.test.ts', 'test/**/*.test.ts'],
     exclude: ['**/node_modules/**', 'test/kafka/**', 'test/browser/**', 'test/system/**'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
