@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type EngineServer, startEngineServer } from './engine-server.ts';
 import type { KafkaBroker } from './kafka-broker.ts';
-import { type Slot, startServiceSlot, startSlot, type Target } from './kill-slots.ts';
+import { endWithUs, type Slot, startServiceSlot, startSlot, type Target } from './kill-slots.ts';
 import type { Dice } from './random.ts';
 import { runTacho, type Site } from './tacho.ts';
 import { createWatchedSite, type Watched } from './watched-site.ts';
@@ -86,6 +86,7 @@ const killEngine = (dir: string): void => {
 export const startTogether = async (watched: Watched, broker: KafkaBroker | null): Promise<KillPlace> => {
   const site = await createWatchedSite(watched, logEnv(broker));
   const up = startSlot('up', site, ['up'], {}, `${site.api}/readyz`);
+  endWithUs(() => [up]);
   return {
     shape: 'together',
     site,
@@ -122,6 +123,7 @@ export const startApart = async (watched: Watched, broker: KafkaBroker | null): 
   const slots: (Slot & { readonly otlp: string })[] = [];
   for (const [at, service] of MEMBERS.entries()) slots.push(await startServiceSlot(`${service}#${at}`, service, site));
   const guests: Slot[] = [];
+  endWithUs(() => [...slots, ...guests]);
   const receivers = slots.filter(({ name }) => name.startsWith('receiver'));
   return {
     shape: 'apart',

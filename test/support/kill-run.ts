@@ -6,7 +6,7 @@ import type { OtlpPayload } from '../../services/runtime/otlp-sender.ts';
 import { type KafkaBroker, startKafkaBroker } from './kafka-broker.ts';
 import { itemsIn, KILL_SET, type Load, payloadsIn, sendRound, startLoad, tenantOf } from './kill-load.ts';
 import { type KillPlace, type Shape, startApart, startTogether } from './kill-places.ts';
-import { pickTarget, startSlot } from './kill-slots.ts';
+import { endWithUs, pickTarget, startSlot } from './kill-slots.ts';
 import { createDice, type Dice } from './random.ts';
 import { writeShiftedCaptures } from './shifted-captures.ts';
 import { type StoredRows, storedRows } from './stored-rows.ts';
@@ -78,6 +78,7 @@ const kill = async (place: KillPlace, load: Load, dice: Dice, options: KillOptio
 const startCalm = async (watched: Watched) => {
   const site = await createWatchedSite(watched);
   const up = startSlot('undisturbed', site, ['up'], {}, `${site.api}/readyz`);
+  endWithUs(() => [up]);
   await up.untilReady();
   return {
     site,

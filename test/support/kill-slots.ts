@@ -25,8 +25,6 @@ export const startSlot = (
   readyUrl: string,
 ): Slot => {
   let tacho = startTacho(site, args, env);
-  // Whoever ends a long run of kills leaves no process behind.
-  process.once('exit', () => tacho.kill('SIGKILL'));
   return {
     name,
     tacho: () => tacho,
@@ -72,6 +70,13 @@ export const startServiceSlot = async (
   };
   const slot = startSlot(name, site, [service], env, `http://127.0.0.1:${health}/readyz`);
   return { ...slot, otlp: `http://127.0.0.1:${http}` };
+};
+
+/** Whoever ends a long run of kills leaves no process behind. */
+export const endWithUs = (slots: () => readonly Slot[]): void => {
+  process.once('exit', () => {
+    for (const slot of slots()) slot.tacho().kill('SIGKILL');
+  });
 };
 
 /** Something that can be killed, with its share of the kills. */
