@@ -27,13 +27,15 @@ if (!isKnown || !Number.isInteger(kills) || kills < 1 || !Number.isInteger(seed)
 
 const say = (line) => console.log(`${new Date().toISOString().slice(11, 19)} ${line}`);
 say(`seed ${seed}`);
-const lines = [];
+// Ends what it started, also when somebody ends it.
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130));
 let failed = 0;
 for (const log of logs) {
   for (const [at, shape] of shapes.entries()) {
     const share = Math.floor(kills / shapes.length) + (at < kills % shapes.length ? 1 : 0);
     if (share === 0) continue;
     const startedMs = Date.now();
+    const lines = [];
     try {
       const result = await runKills({ log, shape, kills: share, seed, say });
       const seconds = Math.round((Date.now() - startedMs) / 1000);
@@ -61,8 +63,8 @@ for (const log of logs) {
       lines.push('', `${log}, ${shape}: ended early: ${error instanceof Error ? error.stack : error}`);
       if (error instanceof Error && error.cause !== undefined) lines.push(`  because of ${error.cause}`);
     }
+    console.log(`${lines.join('\n')}\n`);
   }
 }
-console.log(lines.join('\n'));
 console.log(failed === 0 ? `\nNothing lost, nothing doubled (seed ${seed}).` : `\n${failed} failed (seed ${seed}).`);
 process.exit(failed === 0 ? 0 : 1);
