@@ -9,6 +9,7 @@ const TABLES = {
   incidents: 'i',
   budget_status: 'u',
   audit_results: 'a',
+  brakes: 'k',
 } as const;
 export type TableName = keyof typeof TABLES;
 

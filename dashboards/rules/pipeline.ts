@@ -1,5 +1,6 @@
 import { OVERVIEW_PANELS, OVERVIEW_UID } from '../overview/panel-ids.ts';
 import { secondsOf, sqlOf } from '../parts/select.ts';
+import { braked, deadLetters } from './refused.ts';
 import type { RuleGroup, RuleSpec } from './rule.ts';
 
 /**
@@ -170,39 +171,6 @@ GROUP BY service HAVING uniqExact(toStartOfTenMinutes(b.written_at)) >= ${STEADY
   panel: { dashboard: OVERVIEW_UID, id: OVERVIEW_PANELS.freshness },
 };
 
-const deadLetters: RuleSpec = {
-  uid: 'tachograph-dead-letters',
-  title: 'Tachograph: records are refused',
-  severity: 'warning',
-  sql: sqlOf({
-    from: 'batches',
-    columns: {
-      service: 'toString(b.service)',
-      topic: 'toString(b.topic)',
-      records: 'toFloat64(sum(b.dead_letters))',
-    },
-    where: ['$__timeFilter_ms(b.written_at)'],
-    groupBy: ['service', 'topic'],
-    orderBy: 'service, topic',
-  }),
-  rangeSeconds: 15 * MINUTE,
-  above: 0,
-  forSeconds: 0,
-  noData: 'OK',
-  summary: `${label('service')} refused ${VALUE} records of ${label('topic')}`,
-  meaning:
-    'Records of the last quarter of an hour could not be understood. Their bytes are kept, unchanged, in the topic named with .dlq; the good records beside them are stored.',
-  look: [
-    'The panel "Dead letters": reason and detail, and from when on.',
-    'One sender, since its deploy? The row of dead_letters names topic, partition and offset.',
-  ],
-  act: [
-    'Tell the owner of the sender the reason; it repeats until they mend it.',
-    'Refused although the record is fine: that is a bug here. Keep the record, report it, replay it after the fix.',
-  ],
-  panel: { dashboard: OVERVIEW_UID, id: OVERVIEW_PANELS.deadLetters },
-};
-
 const findings: RuleSpec = {
   uid: 'tachograph-audit-findings',
   title: 'Tachograph: the audit found something',
@@ -254,5 +222,5 @@ FROM batches AS b WHERE b.written_at <= $__toTime_ms HAVING count() > 0`,
 /** Always provisioned, whoever pages. */
 export const pipelineRules: RuleGroup = {
   name: 'Tachograph pipeline',
-  rules: [freshness, lag, stopped, silent, deadLetters, findings, unaudited],
+  rules: [freshness, lag, stopped, silent, deadLetters, braked, findings, unaudited],
 };

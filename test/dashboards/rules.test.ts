@@ -6,7 +6,7 @@ import type { Row } from '../../services/runtime/ports.ts';
 import { startTestEngine, type TestEngine } from '../support/engine.ts';
 import { insertRows } from '../support/seed-rows.ts';
 import { type Evaluation, evaluate } from './evaluate.ts';
-import { auditRow, batchRow, budgetRow, violationRow } from './seeds.ts';
+import { auditRow, batchRow, brakeRow, budgetRow, RULE_TABLES, violationRow } from './seeds.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -18,8 +18,6 @@ const rules = [pipelineRules, pageRules].flatMap(
   (group) => JSON.parse(JSON.stringify(fileGroupOf(group).rules)) as readonly FileRule[],
 );
 
-const TABLES = ['batches', 'audit_results', 'budget_status', 'policy_violations', 'violation_reviews'] as const;
-
 describe('alert rules on the real engine', () => {
   let engine: TestEngine;
   let seeded = 0;
@@ -28,10 +26,10 @@ describe('alert rules on the real engine', () => {
   });
   afterAll(async () => engine.close());
   beforeEach(async () => {
-    for (const table of TABLES) await engine.store.command(`TRUNCATE TABLE ${table}`);
+    for (const table of RULE_TABLES) await engine.store.command(`TRUNCATE TABLE ${table}`);
   });
 
-  const seed = async (rows: Readonly<Partial<Record<(typeof TABLES)[number], readonly Row[]>>>): Promise<void> => {
+  const seed = async (rows: Readonly<Partial<Record<(typeof RULE_TABLES)[number], readonly Row[]>>>): Promise<void> => {
     seeded += 1;
     await insertRows(engine.store, rows as Readonly<Record<string, readonly Row[]>>, `rules-${seeded}`);
   };
@@ -165,6 +163,21 @@ describe('alert rules on the real engine', () => {
       ],
     });
     expect(await firing('tachograph-dead-letters')).toEqual([{ service: 'normalizer', topic: 'otlp_spans' }]);
+  });
+
+  test('a brake: until it is released, or its service has gone on', async () => {
+    const batches = [0, 1, 2].map((partition) => batchRow(nowMs - HOUR_MS, { service: 'normalizer', partition }));
+    const stopped = [0, 1, 2].map((partition) => brakeRow('stopped', nowMs - HOUR_MS, partition, 10));
+    await seed({ batches, brakes: stopped });
+    expect(await firing('tachograph-braked')).toEqual([{ service: 'normalizer', topic: 'otlp_spans' }]);
+    await seed({
+      brakes: [brakeRow('released', nowMs - MINUTE_MS, 0, 20), brakeRow('released', nowMs - MINUTE_MS, 1, 20)],
+    });
+    expect(await firing('tachograph-braked')).toEqual([{ service: 'normalizer', topic: 'otlp_spans' }]);
+    await seed({ batches: [batchRow(nowMs, { service: 'normalizer', partition: 2, first: 10, end: 11 })] });
+    expect((await look('tachograph-braked')).state).not.toBe('Alerting');
+    await seed({ brakes: [brakeRow('stopped', nowMs - MINUTE_MS / 2, 0, 25)] });
+    expect(await firing('tachograph-braked')).toEqual([{ service: 'normalizer', topic: 'otlp_spans' }]);
   });
 
   test('audit findings: the newest audit counts, not the one before', async () => {

@@ -93,6 +93,18 @@ export const auditRow = (atMs: number, rest: Row = {}): Row => ({
   ...rest,
 });
 
+/** Tables the rules read that a test of them fills. */
+export const RULE_TABLES = [
+  ...(['batches', 'audit_results', 'budget_status'] as const),
+  ...(['policy_violations', 'violation_reviews', 'brakes'] as const),
+] as const;
+
+/** A partition of `otlp_spans` that stands at an offset, or may pass up to it. */
+export const brakeRow = (event: 'stopped' | 'released', atMs: number, partition: number, offset: number): Row => ({
+  ...{ event, service: 'normalizer', log_id: 'log-1', topic: 'otlp_spans', partition, at_offset: offset },
+  ...{ refused: null, records: null, reasons: {}, actor: null, at: utcMillis(atMs) },
+});
+
 /** One row of the manifest. `took`: ms from the log to the store. */
 export const batchRow = (atMs: number, rest: Row & { readonly service: string; readonly took?: number }): Row => {
   const { took = 400, ...columns } = rest;

@@ -37,6 +37,7 @@ ${READ_SETTINGS}`,
 };
 
 export interface DeadLetterRow {
+  readonly service: string;
   readonly topic: string;
   readonly reason: string;
   readonly dead_letters: number;
@@ -46,17 +47,17 @@ export interface DeadLetterRow {
   readonly last_position: string;
 }
 
-/** Refused records by topic and reason, with the newest of each to look at. */
+/** Refused records by service, topic and reason, with the newest of each to look at. */
 export const deadLettersQuery = (input: { readonly tenant: string | null; readonly range: TimeRange }): Query => {
   const where = whereOf([tenantIs(input.tenant), timeWithin('logged_at', input.range)]);
   return {
-    sql: `SELECT log_topic AS topic, reason, count() AS dead_letters, sum(d.bytes) AS bytes,
+    sql: `SELECT service, log_topic AS topic, reason, count() AS dead_letters, sum(d.bytes) AS bytes,
   argMax(d.detail, (d.logged_at, d.log_offset)) AS last_detail, max(d.logged_at) AS last_logged_at,
   argMax(concat(d.log_topic, '/', toString(d.log_partition), '/', toString(d.log_offset)), (d.logged_at, d.log_offset)) AS last_position
 FROM dead_letters AS d
 ${where.sql}
-GROUP BY topic, reason
-ORDER BY dead_letters DESC, topic, reason
+GROUP BY service, topic, reason
+ORDER BY dead_letters DESC, service, topic, reason
 LIMIT 200
 ${READ_SETTINGS}`,
     params: where.params,

@@ -29,7 +29,8 @@ const POSITIONS_MAX = 1000;
 const getPipeline = defineRoute({
   method: 'GET',
   path: '/pipeline',
-  summary: 'Services of this process with their lag, the manifest of all, refused records by reason, the newest audit.',
+  summary:
+    'Services of this process with their lag, the manifest of all, refused records by service and reason, the newest audit.',
   needs: 'read',
   params: noParams,
   query: z.strictObject({
@@ -42,7 +43,9 @@ const getPipeline = defineRoute({
     range: rangeShape,
     services: z.array(z.looseObject({ service: z.string(), state: z.string(), detail: z.string() })),
     manifest: z.array(z.looseObject({ service: z.string(), topic: z.string(), partition: z.number() })),
-    dead_letters: z.array(z.looseObject({ topic: z.string(), reason: z.string(), dead_letters: z.number() })),
+    dead_letters: z.array(
+      z.looseObject({ service: z.string(), topic: z.string(), reason: z.string(), dead_letters: z.number() }),
+    ),
     audit: auditShape,
   }),
   run: async ({ caller, query }, context) => {

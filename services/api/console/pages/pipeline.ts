@@ -44,7 +44,7 @@ const servicesSection = (view: View): Html => {
           (
             partition,
             index,
-          ) => html`<tr><td class="name">${index === 0 && service.service}</td><td>${partition.is_stopped ? status('stopped', 'stopped: needs a person') : index === 0 && html`${status(service.state)} <span class="quiet">${service.detail}</span>`}</td>
+          ) => html`<tr><td class="name">${index === 0 && service.service}</td><td>${partition.is_stopped ? html`${status('stopped', 'stopped: needs a person')} <span class="quiet">${partition.stopped_because ?? ''}</span>` : index === 0 && html`${status(service.state)} <span class="quiet">${service.detail}</span>`}</td>
 <td>${partition.topic}</td><td class="n">${partition.partition}</td><td class="n">${partition.next_offset.toLocaleString('en-US')}</td><td class="n">${partition.log_end.toLocaleString('en-US')}</td><td class="n${partition.lag > 0 ? ' warn' : ''}">${partition.lag.toLocaleString('en-US')}</td>
 <td class="n">${partition.confirmed_at_ms === null ? html`<span class="quiet">not yet</span>` : when(isoOf(partition.confirmed_at_ms), view.nowMs)}</td></tr>`,
         ),
@@ -66,10 +66,10 @@ ${
 }</section>`;
 
 const refusedSection = (view: View, refused: readonly DeadLetterRow[]): Html =>
-  html`<section class="wide"><header><h2>Refused records</h2><span class="note">kept whole in the dead-letter topic of their source</span></header>
+  html`<section class="wide"><header><h2>Refused records</h2><span class="note">kept whole in the dead-letter topic of their source: tacho dlq</span></header>
 ${
   refused.length === 0
     ? html`<p class="pad">${status('ok', 'none')} <span class="quiet">in the ${RANGES[view.range.name].words}</span></p>`
-    : html`<div class="scroll"><table><thead><tr><th scope="col">Reason</th><th scope="col">Topic</th><th scope="col" class="n">Records</th><th scope="col">Newest says</th><th scope="col">Position</th><th scope="col" class="n">Last</th></tr></thead>
-<tbody>${refused.map((row) => html`<tr><td>${status('error', row.reason)}</td><td>${row.topic}</td><td class="n">${row.dead_letters.toLocaleString('en-US')}</td><td>${row.last_detail}</td><td>${shortId(row.last_position, 24)}</td><td class="n">${when(row.last_logged_at, view.nowMs)}</td></tr>`)}</tbody></table></div>`
+    : html`<div class="scroll"><table><thead><tr><th scope="col">Reason</th><th scope="col">Service</th><th scope="col">Topic</th><th scope="col" class="n">Records</th><th scope="col">Newest says</th><th scope="col">Position</th><th scope="col" class="n">Last</th></tr></thead>
+<tbody>${refused.map((row) => html`<tr><td>${status('error', row.reason)}</td><td>${row.service}</td><td>${row.topic}</td><td class="n">${row.dead_letters.toLocaleString('en-US')}</td><td>${row.last_detail}</td><td>${shortId(row.last_position, 24)}</td><td class="n">${when(row.last_logged_at, view.nowMs)}</td></tr>`)}</tbody></table></div>`
 }</section>`;
