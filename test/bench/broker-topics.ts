@@ -80,6 +80,22 @@ export const fillTopic = async (
   return { topic, ...total };
 };
 
+/** Records of a topic that a group has not yet committed. */
+export const lagOf = async (kafka: Kafka, group: string, topic: string): Promise<number> => {
+  const admin = kafka.admin();
+  await admin.connect();
+  try {
+    const ends = await admin.fetchTopicOffsets(topic);
+    const [committed] = await admin.fetchOffsets({ groupId: group, topics: [topic] });
+    return ends.reduce((lag, { partition, high }) => {
+      const offset = committed?.partitions.find((one) => one.partition === partition)?.offset ?? '-1';
+      return lag + Number(high) - Math.max(0, Number(offset));
+    }, 0);
+  } finally {
+    await admin.disconnect();
+  }
+};
+
 /** Forgets what a group has read, so that the next member begins where its service says; a group that is not there is fine. */
 export const forgetGroup = async (kafka: Kafka, group: string): Promise<void> => {
   const admin = kafka.admin();

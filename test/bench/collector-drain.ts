@@ -77,6 +77,7 @@ export interface CollectorRun {
 /** A running collector with a table and a consumer group of its own, both kept over a restart. */
 export interface Collector {
   readonly child: () => MeasuredChild;
+  readonly group: string;
   readonly table: string;
   /** Sum of a counter of its own over all label values; 0 before it exists. */
   readonly counter: (name: string) => Promise<number>;
@@ -93,6 +94,7 @@ let runs = 0;
 /** Starts a collector. Keys: kafkareceiver/README.md and clickhouseexporter/README.md of opentelemetry-collector-contrib. */
 export const startCollector = async (run: CollectorRun): Promise<Collector> => {
   runs += 1;
+  const group = `peer-${process.pid}-${runs}`;
   const table = `otel_traces_${process.pid}_${runs}`;
   const dir = mkdtempSync(join(tmpdir(), 'tacho-peer-'));
   const port = await freePort();
@@ -100,7 +102,7 @@ export const startCollector = async (run: CollectorRun): Promise<Collector> => {
     receivers: {
       kafka: {
         brokers: run.brokers,
-        group_id: `peer-${process.pid}-${runs}`,
+        group_id: group,
         initial_offset: 'earliest',
         traces: { topics: [run.topic], encoding: 'otlp_proto' },
         ...run.receiver,
@@ -133,6 +135,7 @@ export const startCollector = async (run: CollectorRun): Promise<Collector> => {
   let child = start();
   return {
     child: () => child,
+    group,
     table: `${DATABASE}.${table}`,
     counter: async (name) => {
       const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();

@@ -35,11 +35,13 @@ const PROGRAMS = {
   all: ['services/main.ts', 'normalizer'],
   same: ['test/bench/plain-normalizer.ts'],
 } as const;
+const GROUP = groupOf('normalizer');
 const DEPS = { clock: systemClock, random: systemRandom, logger: silentLogger };
 
 /** A running normalizer with a database of its own, kept over a restart. */
 export interface Normalizer {
   readonly child: () => MeasuredChild;
+  readonly group: string;
   /** Spans of confirmed batches, and dead letters, of which there must be none. */
   readonly confirmed: () => Promise<{ readonly spans: number; readonly refused: number }>;
   /** What stands in its table. */
@@ -57,7 +59,7 @@ export const startNormalizer = async (place: NormalizerPlace, run: NormalizerRun
   runs += 1;
   const database = `bench_${runs}`;
   await migrate(engine.adminStore, { database, fsyncInserts: false, ...DEPS });
-  await forgetGroup(kafka, groupOf('normalizer'));
+  await forgetGroup(kafka, GROUP);
   const dir = mkdtempSync(join(tmpdir(), 'normalizer-'));
   const config = join(dir, 'tachograph.yaml');
   const sources = [{ topic: run.topic, signal: 'spans', tenant: 'bench' }];
@@ -77,6 +79,7 @@ export const startNormalizer = async (place: NormalizerPlace, run: NormalizerRun
   let child = start();
   return {
     child: () => child,
+    group: GROUP,
     confirmed: async () => {
       const [row] = await store.query<{ stored: string; refused: string }>(
         "SELECT toString(sum(rows['spans'])) AS stored, toString(sum(dead_letters)) AS refused FROM batches",

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { childrenOf } from './process-figures.ts';
 
 const STOPPED = 130;
+const LAST_WRITES_MS = 300;
 
 /**
  * However a bench ends, also by Ctrl-C or an exception: its processes end and its folders go. To be called first: from
@@ -14,11 +15,16 @@ export const tidyEnd = (): void => {
   process.env['TMPDIR'] = folder;
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(STOPPED));
   process.once('exit', () => {
-    for (const { pid } of childrenOf(process.pid)) end(pid);
-    // A process that was just killed may still be writing.
+    for (const pid of descendantsOf(process.pid)) end(pid);
+    // Whoever was just killed, and this process's own file system calls, may still be writing.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LAST_WRITES_MS);
     rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
   });
 };
+
+/** Children first found, then theirs: told before any of them is ended, because an orphan belongs to nobody. */
+const descendantsOf = (pid: number): readonly number[] =>
+  childrenOf(pid).flatMap((child) => [child.pid, ...descendantsOf(child.pid)]);
 
 const end = (pid: number): void => {
   try {
