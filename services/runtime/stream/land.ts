@@ -93,8 +93,9 @@ const LOOK_AGAIN_MS = 1_000;
 const REPAIRS_MAX = 4;
 
 /**
- * Looks which rows landed and inserts the others until all are there. First under the batch's own token, which a late
- * insert of a former owner meets; but a server that died in mid-insert may remember a token whose rows are gone, and
+ * Looks which rows landed and inserts the others until all are there. First under the batch's own token, also when some
+ * are there: a table remembers a token partition by partition, so the missing ones land, and an insert of a former owner
+ * that comes late meets the token in every partition, whatever of it landed by whose hand. But a server that died in mid-insert may remember a token whose rows are gone, and
  * then swallows it: what is still missing at the next look goes in under a token of its own.
  */
 const repairTable = async (
@@ -117,7 +118,7 @@ const repairTable = async (
       deps.logger.error({ service, table: table.table, token, missing: missing.length }, 'confirmed rows do not stay');
       return;
     }
-    if (round > 0 || found === 'some') {
+    if (round > 0) {
       // Two looks must agree before a second token is used: an insert still at work would be doubled by it.
       await deps.clock.sleep(LOOK_AGAIN_MS, signal);
       const again = await missingRows(deps.store, batch, table, signal);
@@ -125,8 +126,7 @@ const repairTable = async (
       missing = again;
       if (!isSame) continue;
     }
-    const isOwnToken = round === 0 && found === 'none';
-    await insertPieces(deps, table, missing, isOwnToken ? token : `${token}/repair${round}/${missing.length}`, signal);
+    await insertPieces(deps, table, missing, round === 0 ? token : `${token}/repair${round}/${missing.length}`, signal);
     missing = await missingRows(deps.store, batch, table, signal);
   }
 };
