@@ -125,6 +125,27 @@ export const describeConsume = (context: ContractContext): void => {
     expect(member.values).toEqual(values(0, 4));
   });
 
+  test('onIdle comes again and again while the consumer waits with what it was handed, and then no more', async () => {
+    const { log } = context.under();
+    const { topic, group } = await setUp();
+    await log.append(numbered(topic, 0, 1));
+    let looks = 0;
+    const member = await joinGroup(log, {
+      ...{ group, topics: [topic] },
+      onBatch: async () => 'continue',
+      onIdle: async () => {
+        looks += 1;
+      },
+      isWaiting: () => looks < 3,
+    });
+    context.defer(member.close);
+    await eventually('told three times', () => looks === 3);
+    await log.append(numbered(topic, 1, 1));
+    await eventually('told once more, after another record', () => looks === 4);
+    expect(member.seen.length).toBe(2);
+    expect(looks).toBe(4);
+  });
+
   test("'stop' stops that partition alone", async () => {
     const { log } = context.under();
     const { topic, group } = await setUp(2);

@@ -91,6 +91,7 @@ export interface MemberSettings {
   /** Runs instead of the commit. */
   readonly onBatch?: (seen: SeenBatch, assignment: Assignment) => Promise<'continue' | 'stop'>;
   readonly onIdle?: (assignment: Assignment) => Promise<void>;
+  readonly isWaiting?: () => boolean;
   readonly startOffset?: (assignment: Assignment) => number;
   readonly onAssigned?: (assignment: Assignment) => Promise<void>;
 }
@@ -125,6 +126,7 @@ export const joinGroup = async (log: EventLog, settings: MemberSettings): Promis
           idles.push(assignment.partition);
           await settings.onIdle?.(assignment);
         },
+        isWaiting: () => settings.isWaiting?.() === true,
       };
     },
   });

@@ -150,6 +150,11 @@ describe('a record on agent_steps that is no step of ours', () => {
         .sort(),
     ).toEqual(STEP_READERS);
     for (const letter of letters()) expect(Buffer.from(letter.value).equals(value)).toBe(true);
+    const rows = await sql<{ service: string }>(
+      site,
+      `SELECT service FROM dead_letters WHERE log_topic = 'agent_steps' AND log_partition = ${at.partition} AND log_offset = ${at.offset} ORDER BY service`,
+    );
+    expect(rows.map(({ service }) => service)).toEqual(STEP_READERS);
   });
 });
 
