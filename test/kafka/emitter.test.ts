@@ -72,7 +72,7 @@ const normalizerOver = (log: EventLog, store: Store): StreamService => {
   const spans = {
     topic: TOPICS.spans,
     signal: 'spans',
-    tenant: 'default',
+    tenant: '',
     tenant_from: 'header',
     vantage: 'agent',
   } as const;
