@@ -1,3 +1,5 @@
+import { AttributeList } from '../../schemas/otlp/attribute-list.ts';
+import { KeyQuestion } from '../../schemas/otlp/key-shape.ts';
 import type { AnyMap, AnyValue } from '../../schemas/otlp/types.ts';
 import { contentDirection } from './content-keys.ts';
 import { displayText, jsonOf } from './json.ts';
@@ -27,7 +29,23 @@ export interface AttributeOptions {
 const NONE: ReadonlySet<string> = new Set();
 
 /** The value as text: texts as they are, numbers and booleans as usual, the rest as canonical JSON. */
-const textOfValue = (value: AnyValue): string => displayText(jsonOf(value));
+const textOfValue = (value: AnyValue): string => (typeof value === 'string' ? value : displayText(jsonOf(value)));
+
+/** How a key is stored, judged by itself alone. */
+interface StoredKey {
+  readonly rawKey: string;
+  readonly key: string;
+  readonly movedKey: string;
+  /** Of its content, if texts under it are content. */
+  readonly direction: ContentPart['direction'] | undefined;
+}
+
+const STORED_KEYS = new KeyQuestion((keys): readonly StoredKey[] =>
+  keys.map((rawKey) => {
+    const key = rawKey.slice(0, ATTRIBUTE_KEY_CHARS_MAX);
+    return { rawKey, key, movedKey: `tacho.moved.${key}`, direction: contentDirection(key) };
+  }),
+);
 
 /**
  * Attributes → the map column. Content never stands there: reading it needs another grant than reading spans. It
@@ -40,16 +58,18 @@ export const storeAttributes = (attributes: AnyMap, options: AttributeOptions): 
   const flags = new Set<string>();
   let kept = 0;
   let dropped = 0;
-  for (const [rawKey, value] of attributes) {
+  const list = AttributeList.from(attributes);
+  const into: Draft = { entries, content, flags };
+  for (const [place, as] of list.ask(STORED_KEYS).entries()) {
+    const value = list.at(place);
     if (value === undefined) continue;
     if (kept >= ATTRIBUTES_MAX) {
       dropped++;
       continue;
     }
     kept++;
-    const key = rawKey.slice(0, ATTRIBUTE_KEY_CHARS_MAX);
-    if (options.contentKeys.has(rawKey)) entries.set(`tacho.moved.${key}`, `len=${lengthOf(value)}`);
-    else storeAttribute(key, value, options, { entries, content, flags });
+    if (options.contentKeys.has(as.rawKey)) entries.set(as.movedKey, `len=${lengthOf(value)}`);
+    else storeAttribute(as, value, options, into);
   }
   if (dropped > 0) {
     entries.set('tacho.attributes_dropped', String(dropped));
@@ -69,12 +89,12 @@ interface Draft {
   readonly flags: Set<string>;
 }
 
-const storeAttribute = (key: string, value: AnyValue, options: AttributeOptions, into: Draft): void => {
+const storeAttribute = (as: StoredKey, value: AnyValue, options: AttributeOptions, into: Draft): void => {
+  const { key, movedKey, direction } = as;
   const isWord = typeof value === 'object' || typeof value === 'string';
   const raw = textOfValue(value);
-  const direction = isWord && raw !== '' ? contentDirection(key) : undefined;
-  if (direction !== undefined) {
-    into.entries.set(`tacho.moved.${key}`, `len=${utf8Bytes(raw)}`);
+  if (direction !== undefined && isWord && raw !== '') {
+    into.entries.set(movedKey, `len=${utf8Bytes(raw)}`);
     into.content.push({ direction, role: key, partKind: 'other', content: raw });
     return;
   }

@@ -1,11 +1,12 @@
 import type { AgentStep } from '../../schemas/agent-step.ts';
 import { decodeAgentStep } from '../../schemas/agent-step-codec.ts';
-import type { LogRecord } from '../runtime/ports.ts';
-import type { RecordBatch } from '../runtime/stream/types.ts';
+import type { LogRecord, Row } from '../runtime/ports.ts';
+import type { BatchOutput, RecordBatch } from '../runtime/stream/types.ts';
 import type { NormalizeOptions } from './otlp-step.ts';
 import { type NormalizedBatch, normalizeBatch } from './processor.ts';
 import { createRedactor } from './redact.ts';
 import type { NormalizerSource } from './settings.ts';
+import { millisText, nanosText } from './time.ts';
 
 /** Append time of every record in these tests. */
 export const LOGGED_AT_MS = 1_795_300_000_123;
@@ -55,7 +56,17 @@ export const normalize = (
 
 /** Rows of one table. */
 export const rowsOf = (batch: NormalizedBatch, table: string): readonly Readonly<Record<string, unknown>>[] =>
-  batch.output.tables.find((rows) => rows.table === table)?.rows ?? [];
+  (batch.output.tables.find((rows) => rows.table === table)?.rows ?? []).map(readable);
+
+/** As the store answers: maps as objects, times as text. */
+const readable = (row: Row): Row => {
+  const { ts, logged_at } = row;
+  return {
+    ...Object.fromEntries(Object.entries(row).map(([key, value]) => [key, readableValue(value)])),
+    ...(typeof ts === 'bigint' ? { ts: nanosText(ts) } : {}),
+    ...(typeof logged_at === 'number' ? { logged_at: millisText(logged_at) } : {}),
+  };
+};
 
 /** The steps a batch produces, decoded. */
 export const stepsOf = (batch: NormalizedBatch): readonly AgentStep[] =>
@@ -134,3 +145,10 @@ export const contentOf = (attributes: Values, over: object = {}) =>
     part['part_kind'],
     part['content'],
   ]);
+
+const readableValue = (value: unknown): unknown =>
+  value instanceof Map ? Object.fromEntries(value) : typeof value === 'bigint' ? value.toString() : value;
+
+/** Everything a batch makes as one text, to be compared. */
+export const textOfOutput = (output: BatchOutput): string =>
+  JSON.stringify({ ...output, tables: output.tables.map((table) => ({ ...table, rows: table.rows.map(readable) })) });

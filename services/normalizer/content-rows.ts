@@ -3,7 +3,7 @@ import type { ContentMode } from './attributes.ts';
 import { CONTENT_BYTES_MAX, NAME_BYTES_MAX } from './limits.ts';
 import type { Redactor } from './redact.ts';
 import type { ContentPart } from './step-facts.ts';
-import { cutUtf8, fingerprint, utf8Bytes } from './text.ts';
+import { cutUtf8 } from './text.ts';
 
 /** A part as it is stored: redacted, cut, fingerprinted. */
 export interface StoredContent {
@@ -21,15 +21,15 @@ export interface StoredContent {
 /** Redacts and measures every part. */
 export const storeContent = (parts: readonly ContentPart[], redactor: Redactor): readonly StoredContent[] =>
   parts.map((part) => {
-    const { text, classes } = redactor.redact(part.content.toWellFormed());
+    const { text, classes, bytes, hash } = redactor.measure(part.content.toWellFormed());
     const content = cutUtf8(text, CONTENT_BYTES_MAX);
     return {
       direction: part.direction,
       role: cutUtf8(part.role, NAME_BYTES_MAX),
       partKind: part.partKind,
       content,
-      bytes: utf8Bytes(text),
-      hash: fingerprint(text),
+      bytes,
+      hash,
       isCut: content !== text,
       classes,
     };
@@ -62,8 +62,10 @@ export const contentRows = (stored: readonly StoredContent[], spanRow: Row, mode
 /** Classes found, by direction, for the folds: `pii.input`, `pii.output`. */
 export const contentFacts = (stored: readonly StoredContent[]): Readonly<Record<string, string>> => {
   const facts: Record<string, string> = {};
+  const found = stored.filter((part) => part.classes.length > 0);
+  if (found.length === 0) return facts;
   for (const direction of ['input', 'output'] as const) {
-    const classes = new Set(stored.filter((part) => part.direction === direction).flatMap((part) => part.classes));
+    const classes = new Set(found.filter((part) => part.direction === direction).flatMap((part) => part.classes));
     if (classes.size > 0) facts[`pii.${direction}`] = [...classes].sort().join(',');
   }
   return facts;

@@ -90,4 +90,16 @@ export const canonicalJson = (value: Json, depth = 0): string => {
 };
 
 /** A value as text for a column: texts as they are, the rest as canonical JSON. */
-export const displayText = (value: Json): string => (typeof value === 'string' ? value : canonicalJson(value));
+export const displayText = (value: Json): string => (typeof value === 'string' ? value : canonicalText(value));
+
+const texts = new WeakMap<JsonObject | readonly Json[], string>();
+
+/** As `canonicalJson`; made once for each object, which nobody changes. */
+export const canonicalText = (value: Json): string => {
+  if (typeof value !== 'object' || value === null) return canonicalJson(value);
+  const known = texts.get(value);
+  if (known !== undefined) return known;
+  const text = canonicalJson(value);
+  texts.set(value, text);
+  return text;
+};

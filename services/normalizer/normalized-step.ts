@@ -1,17 +1,16 @@
-import { type AgentStep, TOOL_ARGUMENTS_BYTES_MAX } from '../../schemas/agent-step.ts';
+import type { AgentStep } from '../../schemas/agent-step.ts';
 import type { Signal, Status } from '../../schemas/step-kinds.ts';
 import type { Row } from '../runtime/ports.ts';
 import type { ContentMode } from './attributes.ts';
 import { contentFacts, contentRows, type StoredContent } from './content-rows.ts';
-import { providerOfModel } from './conventions/provider.ts';
-import { canonicalJson, displayText, type Json } from './json.ts';
+import { canonicalText } from './json.ts';
 import { ERROR_MESSAGE_BYTES_MAX, FACT_BYTES_MAX, FLAGS_MAX, NAME_BYTES_MAX } from './limits.ts';
 import type { RecordOrigin } from './record-origin.ts';
 import type { Redactor } from './redact.ts';
-import type { CallFacts, StepFacts } from './step-facts.ts';
+import { stepCall, toolColumns } from './step-details.ts';
+import type { StepFacts } from './step-facts.ts';
 import { cutUtf8, fingerprint } from './text.ts';
-import { microsOf, millisText, nanosText, type StepTime } from './time.ts';
-import { bucketsOf } from './token-buckets.ts';
+import { microsOf, type StepTime } from './time.ts';
 
 /** What a step is besides its facts: the same for a span, a log record and an action event. */
 export interface StepFrame {
@@ -57,35 +56,12 @@ export const buildStep = (
   options: { readonly redactor: Redactor; readonly mode: ContentMode },
 ): NormalizedStep => {
   const shared = sharedColumns(frame, facts, origin, options.redactor);
-  const row: Row = {
-    ...shared,
-    ts: nanosText(frame.time.startNano),
-    duration_ns: frame.time.durationNano.toString(),
-    span_kind: frame.spanKind,
-    ...reportedColumns(facts.call),
-    event_name: frame.eventName,
-    severity: frame.severity,
-    attributes: Object.fromEntries(frame.attributes),
-    resource: Object.fromEntries(frame.resource),
-    batch_id: origin.batchId,
-    logged_at: millisText(origin.loggedAtMs),
-  };
-  const step: AgentStep = {
-    ...shared,
-    start_unix_micros: microsOf(frame.time.startNano),
-    end_unix_micros: microsOf(frame.time.startNano + frame.time.durationNano),
-    logged_at_ms: origin.loggedAtMs,
-    account: name(facts.account),
-    ...toolColumns(facts, options.redactor),
-    call: stepCall(facts, shared.status),
-    facts: {
-      ...redactedMap(facts.facts, options.redactor),
-      ...contentFacts(stored),
-      ...argumentFacts(facts, options.redactor),
-    },
-  };
+  const row = rowOf(shared, frame, facts, origin);
+  const step = stepOf(shared, frame, facts, stored, origin, options.redactor);
   return { row, content: contentRows(stored, row, options.mode), step, startNano: frame.time.startNano };
 };
+
+type Shared = ReturnType<typeof sharedColumns>;
 
 /** A name or id: well-formed, bounded; null when it was not said. */
 const name = (text: string | undefined): string | null =>
@@ -123,7 +99,7 @@ const sharedColumns = (frame: StepFrame, facts: StepFacts, origin: RecordOrigin,
   on_behalf_of: name(facts.onBehalfOf),
   tool_name: name(facts.toolName),
   tool_call_id: name(facts.toolCallId),
-  tool_schema_hash: facts.toolDefinition === undefined ? null : fingerprint(canonicalJson(facts.toolDefinition)),
+  tool_schema_hash: facts.toolDefinition === undefined ? null : fingerprint(canonicalText(facts.toolDefinition)),
   prompt_name: name(facts.promptName),
   prompt_version: name(facts.promptVersion),
   provider: name(facts.provider),
@@ -140,15 +116,155 @@ const sharedColumns = (frame: StepFrame, facts: StepFacts, origin: RecordOrigin,
   labels: redactedMap(facts.labels, redactor),
 });
 
-const flagsOf = (frame: StepFrame, facts: StepFacts): readonly string[] =>
-  [
-    ...new Set([
-      ...(facts.flags ?? []),
-      ...frame.flags,
-      ...frame.time.flags,
-      ...(facts.isStreamed === true ? ['streamed'] : []),
-    ]),
-  ].slice(0, FLAGS_MAX);
+/** The row of `spans`. One literal each, here and below: objects made by spreading others are many times slower. */
+const rowOf = (shared: Shared, frame: StepFrame, facts: StepFacts, origin: RecordOrigin): Row => ({
+  tenant_id: shared.tenant_id,
+  step_id: shared.step_id,
+  run_id: shared.run_id,
+  signal: shared.signal,
+  vantage: shared.vantage,
+  log_id: shared.log_id,
+  log_topic: shared.log_topic,
+  log_partition: shared.log_partition,
+  log_offset: shared.log_offset,
+  log_index: shared.log_index,
+  trace_id: shared.trace_id,
+  span_id: shared.span_id,
+  parent_span_id: shared.parent_span_id,
+  links: shared.links,
+  step_kind: shared.step_kind,
+  name: shared.name,
+  service: shared.service,
+  environment: shared.environment,
+  family: shared.family,
+  scope_name: shared.scope_name,
+  scope_version: shared.scope_version,
+  session_id: shared.session_id,
+  agent_name: shared.agent_name,
+  agent_id: shared.agent_id,
+  agent_version: shared.agent_version,
+  workflow: shared.workflow,
+  user_id: shared.user_id,
+  on_behalf_of: shared.on_behalf_of,
+  tool_name: shared.tool_name,
+  tool_call_id: shared.tool_call_id,
+  tool_schema_hash: shared.tool_schema_hash,
+  prompt_name: shared.prompt_name,
+  prompt_version: shared.prompt_version,
+  provider: shared.provider,
+  request_model: shared.request_model,
+  response_model: shared.response_model,
+  response_id: shared.response_id,
+  region: shared.region,
+  service_tier: shared.service_tier,
+  status: shared.status,
+  error_type: shared.error_type,
+  error_message: shared.error_message,
+  attempt: shared.attempt,
+  flags: shared.flags,
+  labels: shared.labels,
+  ts: frame.time.startNano,
+  duration_ns: frame.time.durationNano,
+  span_kind: frame.spanKind,
+  // Figures as the emitter said them, for checking; never added up.
+  reported_input_tokens: facts.call?.usage.input ?? null,
+  reported_output_tokens: facts.call?.usage.output ?? null,
+  reported_cache_read_tokens: facts.call?.usage.cacheRead ?? null,
+  reported_cache_write_tokens: facts.call?.usage.cacheWrite ?? null,
+  reported_reasoning_tokens: facts.call?.usage.reasoning ?? null,
+  reported_cost_usd: facts.call?.reportedCostUsd ?? null,
+  call_role: facts.call?.role ?? null,
+  event_name: frame.eventName,
+  severity: frame.severity,
+  attributes: frame.attributes,
+  resource: frame.resource,
+  batch_id: origin.batchId,
+  logged_at: origin.loggedAtMs,
+});
+
+const stepOf = (
+  shared: Shared,
+  frame: StepFrame,
+  facts: StepFacts,
+  stored: readonly StoredContent[],
+  origin: RecordOrigin,
+  redactor: Redactor,
+): AgentStep => {
+  const tool = toolColumns(facts, redactor);
+  return {
+    tenant_id: shared.tenant_id,
+    step_id: shared.step_id,
+    run_id: shared.run_id,
+    signal: shared.signal,
+    vantage: shared.vantage,
+    log_id: shared.log_id,
+    log_topic: shared.log_topic,
+    log_partition: shared.log_partition,
+    log_offset: shared.log_offset,
+    log_index: shared.log_index,
+    trace_id: shared.trace_id,
+    span_id: shared.span_id,
+    parent_span_id: shared.parent_span_id,
+    links: shared.links,
+    step_kind: shared.step_kind,
+    name: shared.name,
+    service: shared.service,
+    environment: shared.environment,
+    family: shared.family,
+    scope_name: shared.scope_name,
+    scope_version: shared.scope_version,
+    session_id: shared.session_id,
+    agent_name: shared.agent_name,
+    agent_id: shared.agent_id,
+    agent_version: shared.agent_version,
+    workflow: shared.workflow,
+    user_id: shared.user_id,
+    on_behalf_of: shared.on_behalf_of,
+    tool_name: shared.tool_name,
+    tool_call_id: shared.tool_call_id,
+    tool_schema_hash: shared.tool_schema_hash,
+    prompt_name: shared.prompt_name,
+    prompt_version: shared.prompt_version,
+    provider: shared.provider,
+    request_model: shared.request_model,
+    response_model: shared.response_model,
+    response_id: shared.response_id,
+    region: shared.region,
+    service_tier: shared.service_tier,
+    status: shared.status,
+    error_type: shared.error_type,
+    error_message: shared.error_message,
+    attempt: shared.attempt,
+    flags: shared.flags,
+    labels: shared.labels,
+    start_unix_micros: microsOf(frame.time.startNano),
+    end_unix_micros: microsOf(frame.time.startNano + frame.time.durationNano),
+    logged_at_ms: origin.loggedAtMs,
+    account: name(facts.account),
+    tool_arguments: tool.text,
+    tool_arguments_hash: tool.hash,
+    tool_result_hash: tool.resultHash,
+    call: stepCall(facts, shared.status),
+    facts: {
+      ...redactedMap(facts.facts, redactor),
+      ...contentFacts(stored),
+      ...(tool.classes.length === 0 ? {} : { 'pii.arguments': [...tool.classes].sort().join(',') }),
+    },
+  };
+};
+
+const NO_FLAGS: readonly string[] = [];
+
+const flagsOf = (frame: StepFrame, facts: StepFacts): readonly string[] => {
+  const said = facts.flags ?? NO_FLAGS;
+  const isStreamed = facts.isStreamed === true;
+  if (said.length + frame.flags.length + frame.time.flags.length === 0) return isStreamed ? STREAMED : NO_FLAGS;
+  return [...new Set([...said, ...frame.flags, ...frame.time.flags, ...(isStreamed ? STREAMED : [])])].slice(
+    0,
+    FLAGS_MAX,
+  );
+};
+const STREAMED: readonly string[] = ['streamed'];
 
 const errorMessage = (facts: StepFacts, redactor: Redactor): string | null =>
   facts.isFailed !== true || facts.errorMessage === undefined
@@ -158,59 +274,14 @@ const errorMessage = (facts: StepFacts, redactor: Redactor): string | null =>
 const redactedMap = (
   map: Readonly<Record<string, string>> | undefined,
   redactor: Redactor,
-): Readonly<Record<string, string>> =>
-  Object.fromEntries(
-    Object.entries(map ?? {}).map(([key, value]) => [
+): Readonly<Record<string, string>> => {
+  const entries = map === undefined ? [] : Object.entries(map);
+  if (entries.length === 0) return NO_FACTS;
+  return Object.fromEntries(
+    entries.map(([key, value]) => [
       key.toWellFormed(),
       cutUtf8(redactor.redact(value).text, FACT_BYTES_MAX).toWellFormed(),
     ]),
   );
-
-/** Figures as the emitter said them, for checking; never added up. */
-const reportedColumns = (call: CallFacts | undefined): Row => ({
-  reported_input_tokens: call?.usage.input ?? null,
-  reported_output_tokens: call?.usage.output ?? null,
-  reported_cache_read_tokens: call?.usage.cacheRead ?? null,
-  reported_cache_write_tokens: call?.usage.cacheWrite ?? null,
-  reported_reasoning_tokens: call?.usage.reasoning ?? null,
-  reported_cost_usd: call?.reportedCostUsd ?? null,
-  call_role: call?.role ?? null,
-});
-
-const toolText = (value: Json | undefined, redactor: Redactor): string | undefined =>
-  value === undefined ? undefined : redactor.redact(canonicalJson(value)).text.toWellFormed();
-
-const toolColumns = (facts: StepFacts, redactor: Redactor) => {
-  const args = toolText(facts.toolArguments, redactor);
-  const result = facts.toolResult === undefined ? undefined : redactor.redact(displayText(facts.toolResult)).text;
-  return {
-    tool_arguments: args === undefined ? null : cutUtf8(args, TOOL_ARGUMENTS_BYTES_MAX),
-    tool_arguments_hash: args === undefined ? null : fingerprint(args),
-    tool_result_hash: result === undefined ? null : fingerprint(result),
-  };
 };
-
-const argumentFacts = (facts: StepFacts, redactor: Redactor): Readonly<Record<string, string>> => {
-  if (facts.toolArguments === undefined) return {};
-  const { classes } = redactor.redact(canonicalJson(facts.toolArguments));
-  return classes.length === 0 ? {} : { 'pii.arguments': [...classes].sort().join(',') };
-};
-
-const stepCall = (facts: StepFacts, status: Status): AgentStep['call'] => {
-  const { call } = facts;
-  if (call === undefined) return null;
-  const model = facts.responseModel ?? facts.requestModel;
-  return {
-    role: call.role,
-    operation: call.operation ?? null,
-    outcome: status === 'error' ? 'failed' : 'ok',
-    ...bucketsOf(call.usage, call.semantics, {
-      isEmbedding: facts.stepKind === 'embedding',
-      billsCacheWrites:
-        facts.provider === 'anthropic' || providerOfModel(model) === 'anthropic' || /claude/i.test(model ?? ''),
-    }),
-    estimated: call.isEstimated ?? false,
-    quantities: call.quantities ?? {},
-    reported_cost_usd: call.reportedCostUsd ?? null,
-  };
-};
+const NO_FACTS: Readonly<Record<string, string>> = {};

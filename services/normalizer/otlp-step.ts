@@ -6,7 +6,7 @@ import { storeContent } from './content-rows.ts';
 import { conventionOf } from './conventions/registry.ts';
 import { displayText, jsonOf } from './json.ts';
 import { LINKS_MAX } from './limits.ts';
-import { buildStep, type NormalizedStep } from './normalized-step.ts';
+import { buildStep, type NormalizedStep, type StepFrame } from './normalized-step.ts';
 import type { RecordOrigin } from './record-origin.ts';
 import type { Redactor } from './redact.ts';
 import type { SpanView } from './span-view.ts';
@@ -52,7 +52,12 @@ export const normalizeOtlp = (
   const { view, resource } = input;
   const convention = conventionOf(view);
   const facts = convention.read(view);
-  const attributes = storeAttributes(view.attrs(), { ...options, contentKeys: new Set(facts.contentKeys ?? []) });
+  const attributes = storeAttributes(view.attrs(), {
+    redactor: options.redactor,
+    mode: options.mode,
+    contentKeys:
+      facts.contentKeys === undefined || facts.contentKeys.length === 0 ? NO_KEYS : new Set(facts.contentKeys),
+  });
   const time = stepTime(input.startNano, input.endNano, origin.shiftNano);
   const stored = storeContent([...contentOf(view, facts), ...attributes.content], options.redactor);
   const service = resourceText(resource, ['service.name']) ?? UNKNOWN_SERVICE;
@@ -74,21 +79,27 @@ export const normalizeOtlp = (
       scopeVersion: view.scope.version,
       eventName: view.eventName === '' ? null : view.eventName,
       severity: view.severity === '' ? null : view.severity,
-      links: view
-        .links()
-        .slice(0, LINKS_MAX)
-        .map((link) => ({ trace_id: link.traceId, span_id: link.spanId })),
+      links: linksOf(view),
       time,
       status: STATUSES[view.statusCode] ?? 'unset',
       attributes: withOriginalTime(attributes.entries, time),
       resource,
-      flags: [...attributes.flags, ...(view.links().length > LINKS_MAX ? ['links_dropped'] : [])],
+      flags: view.links().length > LINKS_MAX ? [...attributes.flags, 'links_dropped'] : attributes.flags,
     },
     facts,
     stored,
     origin,
     options,
   );
+};
+
+const NO_KEYS: ReadonlySet<string> = new Set();
+const NO_LINKS: StepFrame['links'] = [];
+
+const linksOf = (view: SpanView): StepFrame['links'] => {
+  const links = view.links();
+  if (links.length === 0) return NO_LINKS;
+  return links.slice(0, LINKS_MAX).map((link) => ({ trace_id: link.traceId, span_id: link.spanId }));
 };
 
 /** The body of a log record that no convention read is content all the same. */

@@ -1,26 +1,17 @@
-import type { ActionEvent } from '../../schemas/action-event.ts';
 import { encodeAgentStep } from '../../schemas/agent-step-codec.ts';
 import { replayOf } from '../../schemas/dead-letter.ts';
 import type { OtlpRefusal } from '../../schemas/otlp/types.ts';
 import { type Outcome, ok, refused } from '../../schemas/outcome.ts';
-import { VANTAGES, type Vantage } from '../../schemas/step-kinds.ts';
-import {
-  DEFAULT_TENANT,
-  isTenant,
-  isTimeShift,
-  TENANT_HEADER,
-  TIME_SHIFT_HEADER,
-  VANTAGE_HEADER,
-} from '../../schemas/tenant.ts';
-import { PART_HEADER, TOPICS } from '../../schemas/topics.ts';
-import type { LogRecord, OutgoingRecord, Row } from '../runtime/ports.ts';
+import { DEFAULT_TENANT } from '../../schemas/tenant.ts';
+import { TOPICS } from '../../schemas/topics.ts';
+import type { LogRecord, OutgoingRecord, Row, RowBlocks } from '../runtime/ports.ts';
 import { deadLetterTable } from '../runtime/stream/dead-letters.ts';
-import type { BatchOutput, RecordBatch } from '../runtime/stream/types.ts';
+import type { BatchOutput, RecordBatch, TableRows } from '../runtime/stream/types.ts';
 import { deadLetterOfRecord, deadLetterRows } from './dead-letters.ts';
 import type { NormalizedStep } from './normalized-step.ts';
 import type { NormalizeOptions } from './otlp-step.ts';
 import { type RecordItem, type RecordItems, readActionRecord, readLogRecords, readSpanRecord } from './read-record.ts';
-import type { RecordOrigin } from './record-origin.ts';
+import { actionOrigin, originOf, type RecordOrigin, tenantOf } from './record-origin.ts';
 import type { SeenStep } from './seen-set.ts';
 import type { NormalizerSource } from './settings.ts';
 import { hourOf } from './time.ts';
@@ -31,7 +22,21 @@ export interface NormalizedBatch {
   readonly stored: readonly SeenStep[];
   /** How many items each family took, for the metric. */
   readonly families: ReadonlyMap<string, number>;
+  /** Traces with a stored step that is not `other`. */
+  readonly agentTraces: ReadonlySet<string>;
 }
+
+/** Where rows go as they are made, when the store takes them encoded. */
+export interface BlockTables {
+  readonly spans: RowBlocks;
+  readonly content: RowBlocks;
+}
+
+/**
+ * Rows that are encoded together. Rows of one batch stood in memory as objects would cost more in garbage collection
+ * than everything else together; of so few nearly all die young.
+ */
+const BLOCK_ROWS = 512;
 
 interface Draft {
   readonly spans: Row[];
@@ -43,6 +48,7 @@ interface Draft {
   readonly inBatch: Set<string>;
   readonly hours: Set<number>;
   readonly families: Map<string, number>;
+  readonly agentTraces: Set<string>;
   items: number;
   duplicates: number;
   filtered: number;
@@ -63,6 +69,7 @@ export const normalizeBatch = (
   isSeen: (stepId: string) => boolean,
   options: NormalizeOptions,
   keeps: Keeps = keepsAll,
+  into: BlockTables | null = null,
 ): NormalizedBatch => {
   const draft: Draft = {
     spans: [],
@@ -74,13 +81,20 @@ export const normalizeBatch = (
     inBatch: new Set(),
     hours: new Set(),
     families: new Map(),
+    agentTraces: new Set(),
     items: 0,
     duplicates: 0,
     filtered: 0,
     empty: 0,
   };
-  for (const record of batch.records) normalizeRecord(record, batch, source, { isSeen, keeps }, options, draft);
-  return { output: outputOf(draft), stored: draft.stored, families: draft.families };
+  for (const record of batch.records) {
+    normalizeRecord(record, batch, source, { isSeen, keeps }, options, draft);
+    if (into !== null) encodeRows(draft, into, BLOCK_ROWS);
+  }
+  if (into !== null) encodeRows(draft, into, 1);
+  const { stored, families, agentTraces } = draft;
+  const again = () => normalizeBatch(batch, source, isSeen, options, keeps).output.tables;
+  return { output: outputOf(draft, into, again), stored, families, agentTraces };
 };
 
 const normalizeRecord = (
@@ -195,14 +209,40 @@ const take = (normalized: EncodedStep, draft: Draft): void => {
   draft.spans.push(row);
   for (const part of content) draft.content.push(part);
   draft.produce.push({ topic: TOPICS.steps, key: `${step.tenant_id}|${step.run_id}`, value: encoded });
+  if (step.step_kind !== 'other') draft.agentTraces.add(step.trace_id);
   draft.hours.add(hourOf(startNano));
   draft.families.set(step.family, (draft.families.get(step.family) ?? 0) + 1);
 };
 
-const outputOf = (draft: Draft): BatchOutput => ({
+const encodeRows = (draft: Draft, into: BlockTables, rowsMin: number): void => {
+  if (draft.spans.length >= rowsMin) into.spans.add(draft.spans.splice(0));
+  if (draft.content.length >= rowsMin) into.content.add(draft.content.splice(0));
+};
+
+/** Rows that stand in `blocks` are made again by whoever must look at them: an open intent is verified row by row. */
+const tableOf = (
+  name: { readonly table: string; readonly identity: readonly string[] },
+  rows: readonly Row[],
+  blocks: RowBlocks | undefined,
+  again: () => readonly TableRows[],
+): TableRows =>
+  blocks === undefined
+    ? { ...name, rows }
+    : {
+        ...name,
+        blocks,
+        get rows() {
+          return again().find(({ table }) => table === name.table)?.rows ?? [];
+        },
+      };
+
+const SPANS = { table: 'spans', identity: ['log_offset', 'log_index'] };
+const CONTENT = { table: 'span_content', identity: ['step_id', 'content_index'] };
+
+const outputOf = (draft: Draft, into: BlockTables | null, again: () => readonly TableRows[]): BatchOutput => ({
   tables: [
-    { table: 'spans', identity: ['log_offset', 'log_index'], rows: draft.spans },
-    { table: 'span_content', identity: ['step_id', 'content_index'], rows: draft.content },
+    tableOf(SPANS, draft.spans, into?.spans, again),
+    tableOf(CONTENT, draft.content, into?.content, again),
     deadLetterTable(draft.deadRows),
   ],
   produce: draft.produce,
@@ -214,61 +254,4 @@ const outputOf = (draft: Draft): BatchOutput => ({
     empty: draft.empty,
     hours: [...draft.hours].sort((a, b) => a - b),
   },
-});
-
-/** A fixed tenant, else the header's, else the topic's name; refused when it could not be part of a key. */
-const tenantOf = (record: LogRecord, source: NormalizerSource): Outcome<string> => {
-  const named = source.tenant_from === 'topic' ? source.topic : (record.headers[TENANT_HEADER] ?? DEFAULT_TENANT);
-  const tenant = source.tenant === '' ? named : source.tenant;
-  return isTenant(tenant) ? ok(tenant) : refused('invalid_tenant', 'letters, digits and .@_- only, 64 at most');
-};
-
-const isVantage = (text: string): text is Vantage => (VANTAGES as readonly string[]).includes(text);
-
-const vantageOf = (record: LogRecord, source: NormalizerSource): Vantage => {
-  const said = source.vantage_from === 'header' ? record.headers[VANTAGE_HEADER] : undefined;
-  return said !== undefined && isVantage(said) ? said : source.vantage;
-};
-
-/**
- * An action event names its tenant and vantage itself. They are believed where our API is the only writer, which has
- * bound them to the caller's token; elsewhere the source says who may write there.
- */
-const actionOrigin = (
-  event: ActionEvent,
-  record: LogRecord,
-  source: NormalizerSource,
-  origin: RecordOrigin,
-): RecordOrigin => ({
-  ...origin,
-  tenant:
-    source.tenant === '' && source.tenant_from === 'header' && record.headers[TENANT_HEADER] === undefined
-      ? event.tenant_id
-      : origin.tenant,
-  vantage: source.vantage_from === 'header' ? event.vantage : origin.vantage,
-});
-
-const NANOS_PER_MILLI = 1_000_000n;
-
-const shiftOf = (record: LogRecord): bigint => {
-  const said = record.headers[TIME_SHIFT_HEADER] ?? '';
-  return isTimeShift(said) ? BigInt(said) * NANOS_PER_MILLI : 0n;
-};
-
-const partOf = (record: LogRecord): number => {
-  const said = record.headers[PART_HEADER] ?? '';
-  return /^\d{1,6}$/.test(said) ? Number(said) : 0;
-};
-
-const originOf = (record: LogRecord, batch: RecordBatch, source: NormalizerSource, tenant: string): RecordOrigin => ({
-  tenant,
-  vantage: vantageOf(record, source),
-  logId: batch.logId,
-  topic: batch.topic,
-  partition: batch.partition,
-  offset: record.offset,
-  loggedAtMs: record.timestampMs,
-  batchId: batch.batchId,
-  part: partOf(record),
-  shiftNano: shiftOf(record),
 });

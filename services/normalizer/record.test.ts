@@ -10,6 +10,7 @@ describe('records of the log', () => {
     const brittle: NormalizeOptions = {
       mode,
       redactor: {
+        ...redactor,
         redact: (text) => {
           if (text.includes('trip')) throw new RangeError('tripped');
           return redactor.redact(text);

@@ -1,4 +1,5 @@
-import { fingerprint } from './text.ts';
+import { fingerprint, utf8Bytes } from './text.ts';
+import { rememberTexts } from './text-memory.ts';
 
 /**
  * What is found in text before it is stored. Secrets and card numbers are replaced by `[redacted:<class>]`; personal
@@ -151,37 +152,32 @@ export const redactText = (text: string, isRedacting: boolean): Redaction => {
   return { text: here, classes };
 };
 
-/** Texts remembered, and their total length: agents resend their whole history with every call. */
-const MEMO_ENTRIES_MAX = 20_000;
-const MEMO_CHARS_MAX = 32 * 1024 * 1024;
-/** A shorter text is scanned faster than it is hashed. */
-const MEMO_TEXT_CHARS_MIN = 256;
-
-/** Redacts texts; remembers results by fingerprint. A memo of a pure function: it never changes a result. */
-export interface Redactor {
-  readonly redact: (text: string) => Redaction;
+/** A text as it may be stored, measured: what `span_content` says of it. */
+export interface MeasuredText extends Redaction {
+  /** UTF-8 of the redacted text. */
+  readonly bytes: number;
+  /** Of the redacted text: a hash of a card number alone could be searched for. */
+  readonly hash: string;
 }
 
-/** A redactor with its own bounded memory. Only texts in which something was found are kept whole. */
+/** Redacts texts, and remembers long ones. */
+export interface Redactor {
+  readonly redact: (text: string) => Redaction;
+  /** Of a well-formed text. */
+  readonly measure: (text: string) => MeasuredText;
+}
+
+/** 256 characters: also the least that never is a cut out of a whole request, which it would keep in memory. */
+const MEMORY = { charsMin: 256, charsMax: 512 * 1024, entriesMax: 20_000, totalCharsMax: 16 * 1024 * 1024 };
+
+/** A redactor with its own bounded memory. */
 export const createRedactor = (isRedacting: boolean): Redactor => {
-  const memo = new Map<string, Redaction | null>();
-  let chars = 0;
-  const remember = (key: string, result: Redaction | null): void => {
-    memo.set(key, result);
-    chars += result?.text.length ?? 0;
-    if (memo.size <= MEMO_ENTRIES_MAX && chars <= MEMO_CHARS_MAX) return;
-    memo.clear();
-    chars = 0;
-  };
+  const redact = (text: string): Redaction => redactText(text, isRedacting);
   return {
-    redact: (text) => {
-      if (text.length < MEMO_TEXT_CHARS_MIN) return redactText(text, isRedacting);
-      const key = fingerprint(text);
-      const known = memo.get(key);
-      if (known !== undefined) return known ?? { text, classes: [] };
-      const result = redactText(text, isRedacting);
-      remember(key, result.classes.length === 0 ? null : result);
-      return result;
-    },
+    redact,
+    measure: rememberTexts((text) => {
+      const redaction = redact(text);
+      return { ...redaction, bytes: utf8Bytes(redaction.text), hash: fingerprint(redaction.text) };
+    }, MEMORY),
   };
 };

@@ -12,7 +12,7 @@ import {
 import { createStoredTraces, createTraceFilter, type Sightings, sightingsOf } from './agent-traces.ts';
 import { NORMALIZER } from './dead-letters.ts';
 import type { NormalizeOptions } from './otlp-step.ts';
-import { type Keeps, type NormalizedBatch, normalizeBatch, replayedSteps } from './processor.ts';
+import { type BlockTables, type Keeps, type NormalizedBatch, normalizeBatch, replayedSteps } from './processor.ts';
 import { createRedactor } from './redact.ts';
 import { loadStoredSteps } from './replayed.ts';
 import { createSeenSet, type LogPlace, loadSeenSteps } from './seen-set.ts';
@@ -65,7 +65,9 @@ const createNormalizer = (
       const replayed = replayedSteps(batch, source, options);
       const stored = await loadStoredSteps(deps.store, place, batch.first, replayed, signal);
       const isSeen = stored.size === 0 ? seen.has : (stepId: string) => seen.has(stepId) || stored.has(stepId);
-      const normalized = normalizeBatch(batch, source, isSeen, options, await traces.filterOf(batch, signal));
+      const keeps = await traces.filterOf(batch, signal);
+      const into = await beginBlocks(deps.store, signal);
+      const normalized = normalizeBatch(batch, source, isSeen, options, keeps, into);
       built.set(normalized.output, normalized);
       return normalized.output;
     },
@@ -73,13 +75,21 @@ const createNormalizer = (
       const normalized = built.get(output);
       assert(normalized !== undefined, 'a batch landed that this processor did not build');
       seen.take(normalized.stored, batch.end);
-      traces.landed(batch, output);
+      traces.landed(batch, normalized.agentTraces);
       deps.metrics.count('stream_filtered_total', { service: NORMALIZER }, output.counts.filtered);
       for (const [family, items] of normalized.families)
         deps.metrics.count('normalizer_items_total', { family }, items);
     },
   };
 };
+
+const beginBlocks = async (store: Store, signal: AbortSignal): Promise<BlockTables | null> =>
+  store.blocks === undefined
+    ? null
+    : {
+        spans: await store.blocks.begin('spans', signal),
+        content: await store.blocks.begin('span_content', signal),
+      };
 
 /** The rule of `keep` over the batches of one partition. */
 const createKeptTraces = (source: NormalizerSource, place: LogPlace, deps: NormalizerDeps) => {
@@ -104,14 +114,8 @@ const createKeptTraces = (source: NormalizerSource, place: LogPlace, deps: Norma
       return createTraceFilter([...batch.records, ...(batch.ahead ?? [])], sightings, stored.has, Number(hold));
     },
     /** As the table `spans` has it now. */
-    landed: (batch: RecordBatch, output: BatchOutput): void => {
-      if (!KEEP_VARIANT.test(batch.variant)) return;
-      const rows = output.tables.find(({ table }) => table === 'spans')?.rows ?? [];
-      const agents = rows.filter((row) => row['step_kind'] !== 'other');
-      stored.take(
-        agents.map((row) => String(row['trace_id'])),
-        batch.end,
-      );
+    landed: (batch: RecordBatch, agentTraces: ReadonlySet<string>): void => {
+      if (KEEP_VARIANT.test(batch.variant)) stored.take([...agentTraces], batch.end);
     },
   };
 };

@@ -167,8 +167,8 @@ export interface EventLog {
 // -------------------------------------------------------------------- store
 
 /**
- * A row as stored: keys are columns. Times are UTC text, decimals are text, integers of 64 bits numbers, bigints or text.
- * Rows of one insert have the same columns; those that none of them has get their defaults.
+ * A row as stored: keys are columns. Times are UTC text or ticks of their column since 1970, decimals are text, integers
+ * of 64 bits numbers, bigints or text, maps objects or Maps. Columns that no row of an insert has get their defaults.
  */
 export type Row = Readonly<Record<string, unknown>>;
 
@@ -184,8 +184,24 @@ export interface InsertOptions {
 /** Query parameters: `{name:Type}` in the SQL, never spliced into it. */
 export type QueryParams = Readonly<Record<string, unknown>>;
 
+/** Rows of one insert, encoded as they come, so that a large batch never stands in memory as objects. */
+export interface RowBlocks {
+  readonly count: () => number;
+  /** Throws TransportError when a row does not fit the table. */
+  readonly add: (rows: readonly Row[]) => void;
+}
+
+/** Inserts that grow block by block; a store without it takes rows only. */
+export interface BlockInserts {
+  /** Rows have the columns of the first. Throws TransportError. */
+  readonly begin: (table: string, signal?: AbortSignal) => Promise<RowBlocks>;
+  /** As `Store.insert`, of blocks that `begin` gave for this table. */
+  readonly insert: (table: string, blocks: RowBlocks, options: InsertOptions) => Promise<void>;
+}
+
 /** A ClickHouse, given or embedded, behind `@clickhouse/client`. */
 export interface Store {
+  readonly blocks?: BlockInserts;
   /**
    * Inserts all rows and resolves when they are confirmed. Retries the same bytes under the same token on retryable
    * codes, with backoff, until confirmed or aborted. Throws TransportError STORE_REJECTED (not retryable) otherwise.

@@ -2,6 +2,7 @@ import { KeyQuestion } from '../../../schemas/otlp/key-shape.ts';
 import type { AnyValue } from '../../../schemas/otlp/types.ts';
 import { type Json, jsonOf, unwrap } from '../json.ts';
 import type { SpanView } from '../span-view.ts';
+import { rememberTexts } from '../text-memory.ts';
 
 /** A text with something in it; numbers as decimal text. undefined for '', absent, lists and objects. */
 export const asText = (value: AnyValue | Json): string | undefined => {
@@ -82,7 +83,19 @@ export const jsonAttr = (view: SpanView, key: string): Json | undefined => opene
 /** As `jsonAttr`, of the attribute at a place. */
 export const jsonAt = (view: SpanView, place: number): Json | undefined => openedJson(view.at(place));
 
-const openedJson = (value: AnyValue): Json | undefined => (value === undefined ? undefined : unwrap(jsonOf(value)));
+const openedJson = (value: AnyValue): Json | undefined => {
+  if (value === undefined) return undefined;
+  return typeof value === 'string' ? openText(value) : unwrap(jsonOf(value));
+};
+
+/** Nobody changes what was read: one tree may stand for all spans that repeat the text. */
+const openText = (text: string): Json => opened(text).json;
+const opened = rememberTexts((text) => ({ json: unwrap(text) }), {
+  charsMin: 256,
+  charsMax: 64 * 1024,
+  entriesMax: 4_000,
+  totalCharsMax: 4 * 1024 * 1024,
+});
 
 /** The first of these attributes that is there, as JSON. */
 export const firstJsonAttr = (view: SpanView, keys: Keys): Json | undefined => {

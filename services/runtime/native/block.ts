@@ -18,6 +18,16 @@ export interface Column {
  */
 export const encodeBlock = (columns: readonly Column[], rows: readonly Readonly<Record<string, unknown>>[]): Buffer => {
   const sink = new ByteSink();
+  writeBlock(sink, columns, rows);
+  return sink.view();
+};
+
+/** As `encodeBlock`, into a sink. */
+export const writeBlock = (
+  sink: ByteSink,
+  columns: readonly Column[],
+  rows: readonly Readonly<Record<string, unknown>>[],
+): void => {
   sink.varint(columns.length);
   sink.varint(rows.length);
   for (const { name, typeText, type } of columns) {
@@ -35,5 +45,4 @@ export const encodeBlock = (columns: readonly Column[], rows: readonly Readonly<
       throw cause;
     }
   }
-  return sink.view();
 };

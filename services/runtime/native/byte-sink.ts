@@ -4,6 +4,13 @@ const BYTES_PER_CHAR_MAX = 3;
 /** Up to so many characters a loop over them is faster than the call into the runtime. */
 const LOOP_CHARS_MAX = 32;
 const ASCII_END = 0x80;
+/** Texts of so many bytes have their length in one byte. */
+const SHORT_TEXT_CHARS = 0x7f;
+const LENGTHS: readonly string[] = Array.from({ length: SHORT_TEXT_CHARS + 1 }, (_, length) =>
+  String.fromCharCode(length),
+);
+/** Fewer texts than this are written one by one. */
+const JOINED_MIN = 8;
 const TWO_POW_32 = 0x1_0000_0000;
 
 /** Bytes that grow at their end; little-endian, as ClickHouse writes. */
@@ -18,6 +25,25 @@ export class ByteSink {
   /** What was written; valid until the next write. */
   view(): Buffer {
     return this.#bytes.subarray(0, this.#at);
+  }
+
+  /** A copy of what was written; the sink is empty again. */
+  take(): Buffer {
+    const taken = Buffer.allocUnsafeSlow(this.#at);
+    this.#bytes.copy(taken, 0, 0, this.#at);
+    this.#at = 0;
+    return taken;
+  }
+
+  /** Forgets what was written. */
+  reset(): void {
+    this.#at = 0;
+  }
+
+  raw(bytes: Uint8Array): void {
+    this.#reserve(bytes.length);
+    this.#bytes.set(bytes, this.#at);
+    this.#at += bytes.length;
   }
 
   u8(value: number): void {
@@ -82,6 +108,35 @@ export class ByteSink {
     this.varint(bytes);
     this.#reserve(bytes);
     this.#at += this.#bytes.write(value, this.#at, 'utf8');
+  }
+
+  /**
+   * As `text` for each. Short ones are joined first and written by one call: most columns are ASCII, which has as many
+   * bytes as characters.
+   */
+  texts(values: readonly string[]): void {
+    let parts: string[] = [];
+    for (const value of values) {
+      if (value.length <= SHORT_TEXT_CHARS) {
+        parts.push(LENGTHS[value.length] ?? '', value);
+        continue;
+      }
+      this.#joined(parts);
+      parts = [];
+      this.text(value);
+    }
+    this.#joined(parts);
+  }
+
+  /** Lengths and texts in turns. */
+  #joined(parts: readonly string[]): void {
+    const joined = parts.length < JOINED_MIN ? '' : parts.join('');
+    if (joined !== '' && Buffer.byteLength(joined, 'utf8') === joined.length) {
+      this.#reserve(joined.length);
+      this.#at += this.#bytes.write(joined, this.#at, 'latin1');
+      return;
+    }
+    for (let at = 1; at < parts.length; at += 2) this.text(parts[at] ?? '');
   }
 
   /** Writes a short text of ASCII behind the place of its length; false: it is none. */

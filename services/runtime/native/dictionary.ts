@@ -17,9 +17,9 @@ export const writeDictionary = (sink: ByteSink, isNullable: boolean, values: rea
   const width = keys.length <= 0x100 ? 0 : keys.length <= 0x1_0000 ? 1 : 2;
   sink.i64(DICTIONARY_FLAGS + width);
   sink.i64(keys.length);
-  for (const key of keys) sink.text(key);
+  sink.texts(keys);
   sink.i64(values.length);
-  if (width === 0) for (const index of indexes) sink.u8(index);
+  if (width === 0) sink.raw(Uint8Array.from(indexes));
   else if (width === 1) for (const index of indexes) sink.u16(index);
   else for (const index of indexes) sink.u32(index);
 };
@@ -28,13 +28,17 @@ const indexTexts = (isNullable: boolean, values: readonly unknown[]) => {
   const places = new Map<string, number>();
   const keys: string[] = isNullable ? [''] : [];
   const indexes = new Uint32Array(values.length);
-  for (const [row, value] of values.entries()) {
+  // Neighbours are mostly equal, often the very same text.
+  let last: unknown;
+  let place = 0;
+  for (let row = 0; row < values.length; row += 1) {
+    const value = values[row];
     if (isNullable && (value === null || value === undefined)) continue;
-    const text = textOf(value);
-    let place = places.get(text);
-    if (place === undefined) {
-      place = keys.push(text) - 1;
+    if (value !== last || row === 0) {
+      const text = textOf(value);
+      place = places.get(text) ?? keys.push(text) - 1;
       places.set(text, place);
+      last = value;
     }
     indexes[row] = place;
   }

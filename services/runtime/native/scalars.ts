@@ -15,9 +15,7 @@ export const writeScalars = (sink: ByteSink, type: ScalarType, values: readonly 
   (WRITERS[type.kind] as Writer<ScalarType['kind']>)(sink, type, values);
 
 const WRITERS: { readonly [Kind in ScalarType['kind']]: Writer<Kind> } = {
-  string: (sink, _type, values) => {
-    for (const value of values) sink.text(textOf(value));
-  },
+  string: (sink, _type, values) => sink.texts(isTexts(values) ? values : values.map(textOf)),
   int: (sink, type, values) => {
     for (const value of values) writeInteger(sink, type.bits, type.isSigned, value);
   },
@@ -45,6 +43,11 @@ export const BLANKS: Readonly<Record<ScalarType['kind'], unknown>> = {
   datetime: 0,
   datetime64: '1970-01-01 00:00:00',
   decimal128: '0',
+};
+
+const isTexts = (values: readonly unknown[]): values is readonly string[] => {
+  for (const value of values) if (typeof value !== 'string') return false;
+  return true;
 };
 
 /** Text as it is; whole numbers where a column of text keeps them. Throws UnfitValueError. */
@@ -108,18 +111,24 @@ const secondsOf = (value: unknown): number => {
 
 /** Neighbouring rows mostly have the same time of the log: the last text is read once. */
 const writeTicks = (sink: ByteSink, scale: number, values: readonly unknown[]): void => {
-  let lastText = '';
+  let lastValue: unknown = null;
   let last: number | bigint = 0;
   for (const value of values) {
-    if (value !== lastText) {
-      const ticks = typeof value === 'string' ? utcTicks(value, scale) : null;
+    if (value !== lastValue) {
+      const ticks = typeof value === 'string' ? utcTicks(value, scale) : wholeTicks(value);
       if (ticks === null) throw new UnfitValueError(`DateTime64(${scale})`, value);
-      lastText = value as string;
+      lastValue = value;
       last = ticks;
     }
     if (typeof last === 'number') sink.i64(last);
     else sink.big64(last);
   }
+};
+
+/** Ticks of the column, counted already. */
+const wholeTicks = (value: unknown): number | bigint | null => {
+  if (typeof value === 'number') return Number.isSafeInteger(value) ? value : null;
+  return typeof value === 'bigint' && BigInt.asIntN(64, value) === value ? value : null;
 };
 
 const DECIMAL_MAX = 10n ** 38n;

@@ -29,17 +29,21 @@ const writeValues = (sink: ByteSink, type: ColumnType, values: readonly unknown[
   else if (type.kind === 'low_cardinality') writeDictionary(sink, type.isNullable, values);
   else if (type.kind === 'array') writeValues(sink, type.inner, writeOffsets(sink, values.map(listOf)));
   else if (type.kind === 'tuple') writeTuple(sink, type, values.map(recordOf));
-  else if (type.kind === 'map') writeMap(sink, type, values.map(recordOf));
+  else if (type.kind === 'map') writeMap(sink, type, values);
   else writeScalars(sink, type, values);
 };
 
 const writeNullable = (sink: ByteSink, inner: ScalarType, values: readonly unknown[]): void => {
-  for (const value of values) sink.u8(value === null || value === undefined ? 1 : 0);
-  writeScalars(
-    sink,
-    inner,
-    values.map((value) => value ?? BLANKS[inner.kind]),
-  );
+  const nulls = new Uint8Array(values.length);
+  const filled = new Array<unknown>(values.length);
+  const blank = BLANKS[inner.kind];
+  for (let at = 0; at < values.length; at += 1) {
+    const value = values[at] ?? null;
+    if (value === null) nulls[at] = 1;
+    filled[at] = value ?? blank;
+  }
+  sink.raw(nulls);
+  writeScalars(sink, inner, filled);
 };
 
 const listOf = (value: unknown): readonly unknown[] => {
@@ -78,17 +82,21 @@ const writeTuple = (
   }
 };
 
-const writeMap = (
-  sink: ByteSink,
-  type: Extract<ColumnType, { kind: 'map' }>,
-  records: readonly Readonly<Record<string, unknown>>[],
-): void => {
+const writeMap = (sink: ByteSink, type: Extract<ColumnType, { kind: 'map' }>, values: readonly unknown[]): void => {
   const keys: string[] = [];
   const items: unknown[] = [];
-  for (const record of records) {
-    for (const key of Object.keys(record)) {
-      keys.push(key);
-      items.push(record[key]);
+  for (const value of values) {
+    const record = value instanceof Map ? null : recordOf(value);
+    if (record === null) {
+      for (const [key, item] of value as ReadonlyMap<string, unknown>) {
+        keys.push(key);
+        items.push(item);
+      }
+    } else {
+      for (const key of Object.keys(record)) {
+        keys.push(key);
+        items.push(record[key]);
+      }
     }
     sink.i64(keys.length);
   }

@@ -1,14 +1,16 @@
 import { TransportError } from '../errors.ts';
-import { type Column, encodeBlock } from '../native/block.ts';
+import { type Column, encodeBlock, writeBlock } from '../native/block.ts';
+import { ByteSink } from '../native/byte-sink.ts';
 import { parseColumnType } from '../native/column-type.ts';
 import { UnfitValueError } from '../native/unfit-value.ts';
-import type { Row } from '../ports.ts';
+import type { Row, RowBlocks } from '../ports.ts';
 
 /** Rows on their way into a table. */
 export interface EncodedRows {
   /** Names of the columns the rows have, as an INSERT lists them. */
   readonly columns: string;
-  readonly bytes: Buffer;
+  /** Blocks, one after the other. */
+  readonly blocks: readonly Buffer[];
 }
 
 /** How the server words the columns of a table. */
@@ -24,6 +26,13 @@ export interface RowEncoder {
    * lacks, or a value its column cannot hold: that repeats for ever.
    */
   readonly encode: (table: string, rows: readonly Row[], signal?: AbortSignal) => Promise<EncodedRows>;
+  /** An insert that grows block by block; its columns are those of the first row. Throws TransportError. */
+  readonly begin: (table: string, signal?: AbortSignal) => Promise<GrowingRows>;
+}
+
+/** Rows that are encoded as they come. */
+export interface GrowingRows extends RowBlocks {
+  readonly encoded: () => EncodedRows;
 }
 
 /** An encoder that remembers tables, and looks at one again when rows do not fit: a migration may have been. */
@@ -35,6 +44,17 @@ export const createRowEncoder = (readColumns: ReadColumns): RowEncoder => {
     return columns;
   };
   return {
+    begin: async (table, signal) => {
+      const remembered = known.get(table);
+      if (remembered === undefined) return grow(await look(table, signal), unfit(table));
+      return grow(remembered, (reason) => {
+        // A migration may have been: whoever comes again finds the table as it is now.
+        known.delete(table);
+        return new TransportError('STORE_UNAVAILABLE', `table ${table}: ${reason}; it is looked at again`, {
+          retryable: true,
+        });
+      });
+    },
     encode: async (table, rows, signal) => {
       const remembered = known.get(table);
       if (remembered !== undefined) {
@@ -43,7 +63,7 @@ export const createRowEncoder = (readColumns: ReadColumns): RowEncoder => {
       }
       const outcome = tryEncode(await look(table, signal), rows);
       if (typeof outcome !== 'string') return outcome;
-      throw new TransportError('STORE_REJECTED', `table ${table}: ${outcome}`, { retryable: false });
+      throw unfit(table)(outcome);
     },
   };
 };
@@ -63,19 +83,63 @@ const parseColumns = (
 };
 
 /** What is wrong, as a text. */
+const columnsNamed = (columns: ReadonlyMap<string, Column>, names: Iterable<string>): readonly Column[] | string => {
+  const wanted: Column[] = [];
+  for (const name of names) {
+    const column = columns.get(name);
+    if (column === undefined) return `no column ${name} that rows can be written to`;
+    wanted.push(column);
+  }
+  return wanted;
+};
+
+const listOf = (columns: readonly Column[]): string => columns.map(({ name }) => `\`${name}\``).join(', ');
+
+const unfit =
+  (table: string) =>
+  (reason: string): TransportError =>
+    new TransportError('STORE_REJECTED', `table ${table}: ${reason}`, { retryable: false });
+
+const grow = (columns: ReadonlyMap<string, Column>, refuse: (reason: string) => TransportError): GrowingRows => {
+  const blocks: Buffer[] = [];
+  let wanted: readonly Column[] = [];
+  let count = 0;
+  return {
+    count: () => count,
+    add: (rows) => {
+      const [first] = rows;
+      if (first === undefined) return;
+      if (count === 0) {
+        const named = columnsNamed(columns, Object.keys(first));
+        if (typeof named === 'string') throw refuse(named);
+        wanted = named;
+      }
+      scratch.reset();
+      try {
+        writeBlock(scratch, wanted, rows);
+      } catch (cause) {
+        throw cause instanceof UnfitValueError ? refuse(cause.message) : cause;
+      }
+      blocks.push(scratch.take());
+      count += rows.length;
+    },
+    encoded: () => ({ columns: listOf(wanted), blocks }),
+  };
+};
+
+/** Blocks are written one at a time, and copied out. */
+const scratch = new ByteSink();
+
+/** What is wrong, as a text. */
 const tryEncode = (columns: ReadonlyMap<string, Column>, rows: readonly Row[]): EncodedRows | string => {
   const used = new Set<string>();
   for (const row of rows) {
     for (const name in row) if (row[name] !== undefined) used.add(name);
   }
-  const wanted: Column[] = [];
-  for (const name of used) {
-    const column = columns.get(name);
-    if (column === undefined) return `no column ${name} that rows can be written to`;
-    wanted.push(column);
-  }
+  const wanted = columnsNamed(columns, used);
+  if (typeof wanted === 'string') return wanted;
   try {
-    return { columns: wanted.map(({ name }) => `\`${name}\``).join(', '), bytes: encodeBlock(wanted, rows) };
+    return { columns: listOf(wanted), blocks: [encodeBlock(wanted, rows)] };
   } catch (cause) {
     if (cause instanceof UnfitValueError) return cause.message;
     throw cause;

@@ -46,11 +46,18 @@ const landTable = async (
   isReplay: boolean,
   signal: AbortSignal,
 ): Promise<void> => {
-  if (table.rows.length === 0) return;
+  const count = countOf(table);
+  if (count === 0) return;
+  const token = insertToken(batch, service, table.table);
   if (isReplay) await repairTable(deps, service, batch, table, signal);
-  else await insertPieces(deps, table, table.rows, insertToken(batch, service, table.table), signal);
-  deps.metrics.count('stream_rows_total', { service, table: table.table }, table.rows.length);
+  else if (table.blocks !== undefined && deps.store.blocks !== undefined)
+    await deps.store.blocks.insert(table.table, table.blocks, { token, signal, isSingle: true });
+  else await insertPieces(deps, table, table.rows, token, signal);
+  deps.metrics.count('stream_rows_total', { service, table: table.table }, count);
 };
+
+/** Rows of a table, without making them. */
+const countOf = (table: TableRows): number => table.blocks?.count() ?? table.rows.length;
 
 /** One attempt each: after a failure the caller comes again and looks what landed, for a token alone may lie. */
 const insertPieces = async (
@@ -106,11 +113,12 @@ const repairTable = async (
   signal: AbortSignal,
 ): Promise<void> => {
   const token = insertToken(batch, service, table.table);
-  let missing = await missingRows(deps.store, batch, table, signal);
-  const found: Found = missing.length === 0 ? 'all' : missing.length === table.rows.length ? 'none' : 'some';
+  const { rows } = table;
+  let missing = await missingRows(deps.store, batch, table, rows, signal);
+  const found: Found = missing.length === 0 ? 'all' : missing.length === rows.length ? 'none' : 'some';
   deps.metrics.count('stream_intents_verified_total', { service, found });
   deps.logger.info(
-    { service, table: table.table, found, rows: table.rows.length, missing: missing.length },
+    { service, table: table.table, found, rows: rows.length, missing: missing.length },
     'open intent verified',
   );
   for (let round = 0; missing.length > 0; round += 1) {
@@ -121,13 +129,13 @@ const repairTable = async (
     if (round > 0) {
       // Two looks must agree before a second token is used: an insert still at work would be doubled by it.
       await deps.clock.sleep(LOOK_AGAIN_MS, signal);
-      const again = await missingRows(deps.store, batch, table, signal);
+      const again = await missingRows(deps.store, batch, table, rows, signal);
       const isSame = again.length === missing.length;
       missing = again;
       if (!isSame) continue;
     }
     await insertPieces(deps, table, missing, round === 0 ? token : `${token}/repair${round}/${missing.length}`, signal);
-    missing = await missingRows(deps.store, batch, table, signal);
+    missing = await missingRows(deps.store, batch, table, rows, signal);
   }
 };
 
@@ -136,6 +144,7 @@ const missingRows = async (
   store: Store,
   batch: RecordBatch,
   table: TableRows,
+  rows: readonly Row[],
   signal: AbortSignal,
 ): Promise<readonly Row[]> => {
   const columns = table.identity.map((column) => `toString(${column})`).join(", '\\n', ");
@@ -146,7 +155,7 @@ const missingRows = async (
     signal,
   );
   const ids = new Set(present.map((row) => row.id));
-  return table.rows.filter((row) => !ids.has(table.identity.map((column) => String(row[column])).join('\n')));
+  return rows.filter((row) => !ids.has(table.identity.map((column) => String(row[column])).join('\n')));
 };
 
 /** All rows of a batch carry a logged_at within the append times of its records. */
@@ -213,7 +222,7 @@ const manifestOf = (
       end: batch.end,
       records: batch.records.length,
       items: output.counts.items ?? null,
-      rows: Object.fromEntries(output.tables.map((table) => [table.table, table.rows.length])),
+      rows: Object.fromEntries(output.tables.map((table) => [table.table, countOf(table)])),
       steps: output.produce.length,
       dead_letters: output.deadLetters.length,
       duplicates: output.counts.duplicates,

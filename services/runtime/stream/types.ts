@@ -1,4 +1,4 @@
-import type { LogRecord, OutgoingRecord, Row } from '../ports.ts';
+import type { LogRecord, OutgoingRecord, Row, RowBlocks } from '../ports.ts';
 
 /** One (topic, partition, [first, end)) on its way through a service. Everything in it is the same at every replay. */
 export interface RecordBatch {
@@ -24,8 +24,10 @@ export interface RecordBatch {
 export interface TableRows {
   readonly table: string;
   readonly identity: readonly string[];
-  /** Every row carries `batch_id` and `logged_at`. */
+  /** Every row carries `batch_id` and `logged_at`. May be made anew at each look where `blocks` are given. */
   readonly rows: readonly Row[];
+  /** The same rows encoded for the store, in the same order. */
+  readonly blocks?: RowBlocks;
   /** Given where rows can be so large that one insert of all would be refused: it is cut at `bytesMax`. */
   readonly pieces?: { readonly bytesMax: number; readonly bytesOf: (row: Row) => number };
 }
