@@ -181,17 +181,25 @@ program
   .description('prove from stored data that nothing is lost or doubled; exit 1 with the place where it is not so')
   .option('--json', 'print the report as JSON')
   .option('--no-record', 'do not write the result into audit_results')
+  .option('--repair', 'first mend what can be mended, and say what was done')
+  .option('--dry-run', 'with --repair: say what would be done, and do nothing')
   .option('--every <time>', 'audit again and again, such as 10m, until told to stop')
   .addOption(dataOption())
-  .action(async (options: { json?: boolean; record: boolean; every?: string; data?: string }, command: Command) => {
-    const { runAudit } = await import('./commands/audit.ts');
-    const { parseEvery } = await import('./commands/every.ts');
-    process.exitCode = await runAudit(worldOf(command, dataOverride(options.data), QUIET), {
-      asJson: options.json === true,
-      record: options.record,
-      everyMs: options.every === undefined ? null : parseEvery(options.every),
-    });
-  });
+  .action(
+    async (
+      options: { json?: boolean; record: boolean; repair?: boolean; dryRun?: boolean; every?: string; data?: string },
+      command: Command,
+    ) => {
+      const { runAudit } = await import('./commands/audit.ts');
+      const { parseEvery } = await import('./commands/every.ts');
+      process.exitCode = await runAudit(worldOf(command, dataOverride(options.data), QUIET), {
+        asJson: options.json === true,
+        record: options.record,
+        repair: options.repair !== true ? 'no' : options.dryRun === true ? 'plan' : 'yes',
+        everyMs: options.every === undefined ? null : parseEvery(options.every),
+      });
+    },
+  );
 
 addDlqCommands(program, (command, data) => worldOf(command, dataOverride(data), QUIET));
 

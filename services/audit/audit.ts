@@ -85,7 +85,7 @@ export const audit = async (
 const EPOCH = '1970-01-02 00:00:00.000';
 
 /** From when on each table still holds everything: its TTL as the table itself says it, with a margin. */
-const readHorizons = async (store: Store): Promise<ReadonlyMap<string, string>> => {
+export const readHorizons = async (store: Store): Promise<ReadonlyMap<string, string>> => {
   const rows = await store.query<{ readonly name: string; readonly since: string }>(
     `SELECT name, toString(now64(3, 'UTC') - toIntervalDay(toInt32(days) - least({margin:Int32}, intDiv(toInt32(days), 2)))) AS since
      FROM (SELECT name, toUInt32OrZero(extract(create_table_query, 'toIntervalDay[(]([0-9]+)[)]')) AS days
@@ -105,7 +105,7 @@ const lasting = async (
   const gentle = options.isGentle === true ? `, max_threads = 1, max_memory_usage = ${GENTLE_BYTES}` : '';
   const look = () =>
     store.query<Row>(
-      `${check.sql} SETTINGS max_bytes_before_external_group_by = ${SPILL_BYTES}, max_bytes_before_external_sort = ${SPILL_BYTES}${gentle}`,
+      `${check.sql} SETTINGS max_bytes_before_external_group_by = ${SPILL_BYTES}, max_bytes_before_external_sort = ${SPILL_BYTES}, use_statistics_for_part_pruning = 0${gentle}`,
       params,
       options.signal,
     );

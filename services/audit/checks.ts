@@ -1,8 +1,9 @@
 import { type Check, onceEach, PLACE, proof } from './check.ts';
 import { lineageChecks } from './lineage-checks.ts';
+import { rollupChecks } from './rollup-checks.ts';
 
 /** Tables a batch writes, and the service that owns them; null: several write it, and each row says whose it is. */
-const BATCH_TABLES: readonly (readonly [table: string, service: string | null])[] = [
+export const BATCH_TABLES: readonly (readonly [table: string, service: string | null])[] = [
   ['spans', 'normalizer'],
   ['span_content', 'normalizer'],
   ['dead_letters', null],
@@ -274,5 +275,6 @@ export const CHECKS: readonly Check[] = [
   callsBooked,
   runTotals,
   ...lineageChecks,
+  ...rollupChecks,
   violationsOnce,
 ];

@@ -2,6 +2,7 @@ import { type AuditReport, audit, type CheckResult } from '../audit/audit.ts';
 import { type AuditMoment, recordAudit } from '../audit/record.ts';
 import { TransportError } from '../runtime/errors.ts';
 import { createPingCheck } from '../runtime/http/health-door.ts';
+import { repairStore } from './audit-repair.ts';
 import { requireStoredData } from './data-folder.ts';
 import { drainAll, startAll } from './deadline.ts';
 import { openAccess } from './open-access.ts';
@@ -16,6 +17,8 @@ export interface AuditCommand {
   readonly asJson: boolean;
   /** Write what was found into audit_results. */
   readonly record: boolean;
+  /** Mend what can be mended before the audit; 'plan': only say what would be done. */
+  readonly repair: 'no' | 'plan' | 'yes';
   /** Again this long after each audit, until told to stop, ms; null: once. */
   readonly everyMs: number | null;
 }
@@ -28,6 +31,10 @@ export const runAudit = async (world: World, command: AuditCommand): Promise<num
   requireStoredData(world.config);
   const opened = await openClientStore(world);
   try {
+    if (command.repair !== 'no') {
+      const isMended = await repairStore(world, opened, command.repair === 'plan');
+      if (command.repair === 'plan') return isMended ? 0 : 1;
+    }
     if (command.everyMs === null) return await once(world, opened, command);
     await againAndAgain(world, opened, command, command.everyMs);
     return 0;

@@ -90,10 +90,11 @@ export const streamServiceOf = (
   return createStreamService({ ...adapters, ...portsOf(world) }, taskOf(name, world, adapters), settings);
 };
 
-const taskOf = (
+/** The task of a service that is nothing but its task. */
+export const taskOf = (
   name: Exclude<StreamServiceName, 'alerter' | 'policy'>,
   world: World,
-  adapters: Adapters,
+  adapters: Pick<Adapters, 'store'>,
 ): StreamTask => {
   switch (name) {
     case 'normalizer':

@@ -13,6 +13,7 @@ import { createMetrics } from '../../services/runtime/metrics.ts';
 import type { EventLog, OutgoingRecord, Store } from '../../services/runtime/ports.ts';
 import { createFoldTask } from '../../services/runtime/stream/fold-task.ts';
 import { createStreamService, type StreamService } from '../../services/runtime/stream/service.ts';
+import type { StreamTask } from '../../services/runtime/stream/types.ts';
 import { captures } from './captures.ts';
 import { silentLogger } from './engine.ts';
 import { until } from './tacho.ts';
@@ -29,9 +30,9 @@ export const createPipelineLog = async (): Promise<MemoryEventLog> => {
   return log;
 };
 
-/** The normalizer and what folds its steps, as `tacho up` wires them, on a given log and store. */
-export const createPipeline = (log: EventLog, store: Store): readonly StreamService[] => {
-  const deps = { log, store, clock: systemClock, logger: silentLogger, metrics: createMetrics() };
+/** The tasks of the normalizer and of what folds its steps, as `tacho up` has them. */
+export const pipelineTasks = (store: Store): readonly StreamTask[] => {
+  const deps = { store, logger: silentLogger, metrics: createMetrics() };
   const source = { tenant: 'demo', tenant_from: 'header', vantage: 'agent' } as const;
   const normalizer = createNormalizerTask(
     {
@@ -47,6 +48,12 @@ export const createPipeline = (log: EventLog, store: Store): readonly StreamServ
   const ledger = createFoldTask(createLedgerFold(createPriceBook()), [TOPICS.steps], { store });
   const lineage = createFoldTask(createLineageFold(), [TOPICS.steps], { store });
   const policy = createPolicyTask(builtInRules(), deps);
+  return [normalizer, ledger, lineage, policy];
+};
+
+/** The normalizer and what folds its steps, as `tacho up` wires them, on a given log and store. */
+export const createPipeline = (log: EventLog, store: Store): readonly StreamService[] => {
+  const deps = { log, store, clock: systemClock, logger: silentLogger, metrics: createMetrics() };
   const settings = {
     batchRecordsMax: 20,
     batchBytesMax: 8_000_000,
@@ -56,7 +63,7 @@ export const createPipeline = (log: EventLog, store: Store): readonly StreamServ
       throw error;
     },
   };
-  return [normalizer, ledger, lineage, policy].map((task) => createStreamService(deps, task, settings));
+  return pipelineTasks(store).map((task) => createStreamService(deps, task, settings));
 };
 
 /** The rules of config/policies, in force from the beginning and for ever. */
@@ -98,7 +105,7 @@ export const untilDone = async (log: EventLog, services: readonly StreamService[
     for (const fold of folds) if (!(await isDone(fold, [TOPICS.steps]))) return false;
     return true;
   };
-  await until('the pipeline is done', async () => ((await isAllDone()) ? true : null), 90_000).catch(
+  await until('the pipeline is done', async () => ((await isAllDone()) ? true : null), 300_000).catch(
     (cause: unknown) => {
       throw new Error(JSON.stringify(services.map((service) => service.report())), { cause });
     },
