@@ -29,6 +29,9 @@ export const hearKafka = async (place: KafkaPlace, hearing: Hearing): Promise<vo
   let isTold = false;
   while (!hearing.signal.aborted) {
     const client = createKafkaClient(place);
+    // A goodbye in good order gets a moment; a broker that does not answer must not hold up the end.
+    const hurry = (): void => void pause(GOODBYE_MS).then(client.cut);
+    hearing.signal.addEventListener('abort', hurry, { once: true });
     try {
       await listen(client, hearing, next, sinceMs, () => {
         if (isTold) say('info', 'control requests are heard again');
@@ -39,6 +42,7 @@ export const hearKafka = async (place: KafkaPlace, hearing: Hearing): Promise<vo
       if (!isTold && !hearing.signal.aborted) say('warn', `control requests are not heard: ${reasonOf(error)}`);
       isTold = true;
     } finally {
+      hearing.signal.removeEventListener('abort', hurry);
       client.cut();
     }
     await pause(jittered(backoffMs), hearing.signal);

@@ -6,7 +6,7 @@ import type { ControlUrl, Hearing } from './hearing.ts';
 
 import { reasonOf, say } from './say.ts';
 import type { KafkaPlace } from './settings.ts';
-import { nowMs } from './world.ts';
+import { nowMs, within } from './world.ts';
 
 /** Somebody asks an executor to act. */
 export interface ControlRequest {
@@ -46,6 +46,8 @@ export interface ControlListener {
 }
 
 const LOOK_BACK_MS = 60_000;
+/** Longest goodbye: an agent that ends does not wait for brokers. */
+const CLOSE_MS = 5_000;
 /** Requests remembered; the oldest are forgotten first. People make a handful a day. */
 const SEEN_MAX = 10_000;
 
@@ -82,7 +84,7 @@ export const onControl = (source: ControlSource, filter: ControlFilter, handler:
     close: async () => {
       closing.abort();
       ready();
-      await running;
+      await within(CLOSE_MS, running, true);
     },
   };
 };

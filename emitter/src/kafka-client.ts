@@ -16,7 +16,7 @@ const UNPACKED_BYTES_MAX = 64 * 1024 * 1024;
 /** A kafkajs client whose connections can be cut. */
 export interface KafkaClient {
   readonly kafka: Kafka;
-  /** Ends every connection at once: what waits on them fails. */
+  /** Ends every connection at once and for good: what waits on them fails. */
   readonly cut: () => void;
 }
 
@@ -28,11 +28,15 @@ export const createKafkaClient = (place: KafkaPlace): KafkaClient => {
   registerZstd();
   silenceNegativeTimeouts();
   const sockets = new Set<Socket>();
+  let isCut = false;
   const socketFactory: ISocketFactory = ({ host, port, ssl, onConnect }) => {
     const name = isIP(host) === 0 ? { servername: host } : {};
     const socket = ssl ? connectTls({ host, port, ...name, ...ssl }, onConnect) : connectTcp({ host, port }, onConnect);
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
     socket.unref();
+    socket.on('error', () => {}); // kafkajs hears it as well; after its goodbye nobody would
+    // kafkajs may try once more after the cut: that must not open a line nobody closes.
+    if (isCut) socket.destroy(new Error('the line is cut'));
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
     return socket;
@@ -55,7 +59,8 @@ export const createKafkaClient = (place: KafkaPlace): KafkaClient => {
   return {
     kafka,
     cut: () => {
-      for (const socket of sockets) socket.destroy();
+      isCut = true;
+      for (const socket of sockets) socket.destroy(new Error('the line is cut'));
     },
   };
 };

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -193,6 +194,37 @@ describe.skipIf(!canRestart)('the emitter over a real broker', () => {
     expect(emitter.stats()).toMatchObject({ offered: 2, sent: 1, droppedRefused: 1 });
     await emitter.shutdown();
   });
+
+  test('a record that the broker never takes costs its own spans, counted, and nobody else', async () => {
+    await log.ensureTopics([{ topic: 'narrow', partitions: 1, retentionMs: 86_400_000, recordBytesMax: 50_000 }]);
+    const emitter = createEmitter({ brokers: broker.brokers, tenant: 'narrow', topics: { spans: 'narrow' } });
+    const spans = createSpanSource(emitter.spanExporter);
+    const noise = randomBytes(60_000).toString('base64');
+    spans.emit(0, 100, (number) => (number === 37 ? { noise } : {}));
+    await spans.handOver();
+    expect(await emitter.flush()).toBe(true);
+    expect(emitter.stats()).toMatchObject({ offered: 100, sent: 90, droppedRefused: 10, waiting: 0 });
+    const counts = numbersIn(await recordsOf(log, 'narrow'), 'narrow');
+    expect(missing(counts, 100)).toEqual(Array.from({ length: 10 }, (_, at) => 30 + at));
+    await emitter.shutdown();
+  }, 180_000);
+
+  test('a broker that is frozen holds up neither the agent nor its end', async () => {
+    const emitter = createEmitter({ brokers: broker.brokers, tenant: 'frozen', flushTimeoutMs: 500 });
+    const control = emitter.onControl({ agents: ['a'] }, () => {});
+    await control.ready;
+    broker.freeze();
+    try {
+      const spans = createSpanSource(emitter.spanExporter);
+      spans.emit(0, 100);
+      await spans.handOver();
+      expect(await emitter.flush()).toBe(false);
+      await emitter.shutdown();
+      expect(emitter.stats()).toMatchObject({ offered: 100, sent: 0, droppedShutdown: 100, waiting: 0 });
+    } finally {
+      broker.thaw();
+    }
+  }, 180_000);
 
   test('what a killed process left in its spool arrives with the next, whole and in the order of each trace', async () => {
     const spool = join(dir, 'spool');
