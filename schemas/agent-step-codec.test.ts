@@ -124,3 +124,16 @@ describe('agent step codec', () => {
     });
   });
 });
+
+test('a step larger than any before it, and the small one after it, read back whole', () => {
+  for (const length of [10, 70_000, 500_000, 10]) {
+    const step = { ...STEP, facts: { large: 'ä'.repeat(length) } };
+    const read = decodeAgentStep(encodeAgentStep(step));
+    expect(read.kind === 'ok' && read.value.facts['large']).toBe(step.facts.large);
+  }
+  // What was handed out before is not written over.
+  const first = encodeAgentStep(STEP);
+  const copy = Buffer.from(first);
+  encodeAgentStep({ ...STEP, name: 'another' });
+  expect(Buffer.from(first).equals(copy)).toBe(true);
+});

@@ -7,6 +7,9 @@ import { type AvroSchema, isAvroSound } from './guard.ts';
 export const MAGIC_ID = 0x00;
 export const ID_FRAME_BYTES = 5;
 
+/** Values are written here, one at a time, and copied out. */
+let slab = Buffer.allocUnsafe(64 * 1024);
+
 /** Encodes and decodes the records of one topic. Values come out unchecked: the caller knows what they may say. */
 export interface AvroCodec {
   /** 0x00, schema id, Avro. */
@@ -42,11 +45,17 @@ export const createAvroCodec = (name: string, schemaId: number): AvroCodec => {
   };
   return {
     encode: (value) => {
-      const body = schema().type.toBuffer(value);
-      const framed = Buffer.allocUnsafe(ID_FRAME_BYTES + body.length);
-      framed.writeUInt8(MAGIC_ID, 0);
-      framed.writeUInt32BE(schemaId, 1);
-      framed.set(body, ID_FRAME_BYTES);
+      const { type } = schema();
+      let end = type.encode(value, slab, ID_FRAME_BYTES);
+      if (end < 0) {
+        // Negative: so many bytes were missing.
+        slab = Buffer.allocUnsafe(2 * (slab.length - end));
+        end = type.encode(value, slab, ID_FRAME_BYTES);
+      }
+      slab.writeUInt8(MAGIC_ID, 0);
+      slab.writeUInt32BE(schemaId, 1);
+      const framed = Buffer.allocUnsafe(end);
+      slab.copy(framed, 0, 0, end);
       return framed;
     },
     decode: (record) => {
