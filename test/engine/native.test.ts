@@ -77,6 +77,7 @@ const TYPES: Readonly<Record<string, readonly [string, fc.Arbitrary<unknown>]>> 
   u64: ['UInt64', fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }).map(String)],
   i64: ['Int64', fc.oneof(int64, fc.maxSafeInteger())],
   maybe_i64: ['Nullable(Int64)', orNull(int64)],
+  maybe_u64: ['Nullable(UInt64)', orNull(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }).map(String))],
   f64: ['Float64', fc.double({ noNaN: true, noDefaultInfinity: true }).map((one) => (Object.is(one, -0) ? 0 : one))],
   maybe_f64: ['Nullable(Float64)', orNull(fc.integer())],
   is: ['Bool', fc.boolean()],
@@ -122,9 +123,11 @@ describe('a block in Native', () => {
     expect(native).toBe(json);
   });
 
-  test('covers every column of every table there is', async () => {
+  test('covers every column of every table that rows are written to', async () => {
+    // Roll-ups and views are made inside the engine, from what stands there.
     const columns = await engine.adminStore.query<{ type: string }>(
-      `SELECT DISTINCT type FROM system.columns WHERE database = 'tacho'`,
+      `SELECT DISTINCT type FROM system.columns WHERE database = 'tacho' AND table NOT LIKE 'rollup%' AND table IN (
+         SELECT name FROM system.tables WHERE database = 'tacho' AND engine LIKE '%MergeTree')`,
     );
     expect(columns.filter(({ type }) => parseColumnType(type) === null)).toEqual([]);
     expect(
