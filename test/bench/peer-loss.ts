@@ -27,7 +27,7 @@ import { tidyEnd } from './tidy-end.ts';
 const STANDSTILL_MS = 30_000;
 /** When every span is there, doubles may still come for so long. */
 const COMPLETE_MS = 8_000;
-const FAULT_WAIT_MAX_MS = 90_000;
+const FAULT_WAIT_MAX_MS = 180_000;
 const END_MAX_MS = 180_000;
 
 const OUTPUT_CHARS = 2_000;
