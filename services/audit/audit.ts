@@ -15,6 +15,11 @@ export interface CheckResult {
   readonly claim: string;
   readonly kind: Check['kind'];
   readonly findings: readonly Finding[];
+  /**
+   * Batches logged before this moment (UTC) are proven by the manifest only: rows of the check's table may have expired.
+   * null: nothing in the manifest is that old.
+   */
+  readonly byManifestBefore: string | null;
   /** What is on its way and will be there when the services have gone on: no failure. */
   readonly waiting: readonly Finding[];
 }
@@ -71,10 +76,14 @@ export const audit = async (
   );
   const until = moment?.until ?? '';
   const since = await readHorizons(store);
+  const [oldest] = await store.query<{ readonly at: string }>('SELECT toString(min(logged_at)) AS at FROM batches');
   const results: CheckResult[] = [];
   for (const check of CHECKS) {
     const params = { until, since: since.get(check.table) ?? EPOCH };
-    const result = await settle(store, check, await lasting(store, check, params, options));
+    const settled = await settle(store, check, await lasting(store, check, params, options));
+    // Both are UTC text of one width: the order of the text is the order of time.
+    const isOlder = oldest !== undefined && oldest.at > EPOCH && oldest.at < params.since;
+    const result: CheckResult = { ...settled, byManifestBefore: isOlder ? params.since : null };
     results.push(result);
     onCheck(result);
   }
@@ -121,7 +130,11 @@ const lasting = async (
 const placeOf = (row: Row): string => `${row.service ?? ''} ${row.place}`;
 
 /** Sorts what fails from what waits. */
-const settle = async (store: Store, check: Check, rows: readonly Row[]): Promise<CheckResult> => {
+const settle = async (
+  store: Store,
+  check: Check,
+  rows: readonly Row[],
+): Promise<Omit<CheckResult, 'byManifestBefore'>> => {
   const { name, claim, kind } = check;
   const findings = rows.map(({ place, detail }) => ({ check: name, place, detail }));
   if (kind === 'progress') return { name, claim, kind, findings: [], waiting: findings };

@@ -120,6 +120,8 @@ const show = (world: World, result: CheckResult): void => {
   const { findings, waiting } = result;
   const mark = findings.length > 0 ? 'FAIL' : waiting.length > 0 ? 'wait' : 'ok  ';
   world.print(`${mark}  ${result.name.padEnd(24)} ${result.claim}`);
+  if (result.byManifestBefore !== null)
+    world.print(`        before ${result.byManifestBefore.slice(0, 10)} by manifest only: the rows have expired`);
   const told = [...findings, ...waiting];
   for (const finding of told.slice(0, SHOWN_MAX)) world.print(`        ${finding.place}: ${finding.detail}`);
   const rest = told.length - SHOWN_MAX;

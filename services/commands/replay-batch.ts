@@ -1,4 +1,5 @@
-import { type BatchPlace, removeRows } from '../audit/repair.ts';
+import { removeRows } from '../audit/remove-rows.ts';
+import type { BatchPlace } from '../audit/repair.ts';
 import { TransportError } from '../runtime/errors.ts';
 import type { EventLog, LogRecord, Store } from '../runtime/ports.ts';
 import { batchIdOf } from '../runtime/stream/intent.ts';
