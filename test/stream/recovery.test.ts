@@ -102,7 +102,7 @@ describe('recovery of the stream loop', () => {
     until(
       `offset ${offset} is confirmed`,
       async () => (service.report().partitions.some((p) => p.next_offset >= offset) ? true : null),
-      30_000,
+      90_000,
     );
   const readAll = async (count: number, batchRecordsMax = 10): Promise<void> => {
     const service = await start(engine.store, batchRecordsMax);
@@ -273,7 +273,7 @@ describe('recovery of the stream loop', () => {
       { topic },
     );
     expect(batches.map((batch) => batch.end)).toEqual(['60', '120', '150']);
-  });
+  }, 120_000);
 
   test('a partition that cannot begin says so in the health', async () => {
     await append(1);
