@@ -1,4 +1,5 @@
 import type { PipelineReport } from '../../../runtime/pipeline.ts';
+import { type AuditRow, newestAuditQuery } from '../../queries/audit.ts';
 import { type DeadLetterRow, deadLettersQuery, type ManifestRow, manifestQuery } from '../../queries/pipeline.ts';
 import { read } from '../../reads.ts';
 import { isoOf } from '../../time.ts';
@@ -12,9 +13,10 @@ import { readTenants } from './tenants.ts';
 /** Is everything accepted also stored: services, what waits, what the manifest proves, what was refused. */
 export const pipelinePage = async (view: View): Promise<string> => {
   const { context, range, tenant } = view;
-  const [manifest, refused, tenants] = await Promise.all([
+  const [manifest, refused, audit, tenants] = await Promise.all([
     read<ManifestRow>(context, manifestQuery(range)),
     read<DeadLetterRow>(context, deadLettersQuery({ tenant, range })),
+    read<AuditRow>(context, newestAuditQuery()),
     readTenants(view),
   ]);
   const waiting = context
@@ -27,7 +29,7 @@ export const pipelinePage = async (view: View): Promise<string> => {
     hasRange: true,
     body: html`<section class="answer"><div class="lead"><h1>Pipeline</h1><p class="hero small">${waiting === 0 ? 'Nothing waiting' : `${plural(waiting, 'record')} waiting`}</p>
 <p class="note">What is accepted and not yet confirmed in the store, in this process.</p></div></section>
-${servicesSection(view)}${manifestSection(view, manifest)}${refusedSection(view, refused)}`,
+${servicesSection(view)}${auditSection(view, audit)}${manifestSection(view, manifest)}${refusedSection(view, refused)}`,
   });
 };
 
@@ -64,6 +66,19 @@ ${
     : html`<div class="scroll"><table><thead><tr><th scope="col">Service</th><th scope="col">Topic</th><th scope="col" class="n">Partition</th><th scope="col">Log</th><th scope="col" class="n">Offsets</th><th scope="col" class="n">Batches</th><th scope="col" class="n">Records</th><th scope="col" class="n">Steps</th><th scope="col" class="n">Duplicates</th><th scope="col" class="n">Filtered</th><th scope="col" class="n">Refused</th><th scope="col" class="n">Last</th></tr></thead>
 <tbody>${manifest.map((row) => html`<tr><td class="name">${row.service}</td><td>${row.topic}</td><td class="n">${row.partition}</td><td>${shortId(row.log_id, 6)}</td><td class="n">${row.first.toLocaleString('en-US')} to ${row.end.toLocaleString('en-US')}</td><td class="n">${compact(row.batches)}</td><td class="n">${compact(row.records)}</td><td class="n">${compact(row.steps)}</td><td class="n">${compact(row.duplicates)}</td><td class="n">${compact(row.filtered)}</td><td class="n${row.dead_letters > 0 ? ' warn' : ''}">${compact(row.dead_letters)}</td><td class="n">${when(row.last_written_at, view.nowMs)}</td></tr>`)}</tbody></table></div>`
 }</section>`;
+
+/** The newest audit: what it contradicts, then what waits, then what holds. Places stand in the API and `tacho audit`. */
+const auditSection = (view: View, audit: readonly AuditRow[]): Html => {
+  const [first] = audit;
+  const rows = audit.toSorted((a, b) => b.findings - a.findings || b.waiting - a.waiting);
+  return html`<section class="wide"><header><h2>Audit</h2><span class="note">the whole installation, roll-ups included${first !== undefined && html`, ${when(first.finished_at, view.nowMs)}`}</span></header>
+${
+  first === undefined
+    ? html`<p class="quiet pad">None yet: the first comes two minutes after a start.</p>`
+    : html`<div class="scroll"><table><thead><tr><th scope="col">Check</th><th scope="col">Claim</th><th scope="col" class="n">Contradicted</th><th scope="col" class="n">Waiting</th></tr></thead>
+<tbody>${rows.map((row) => html`<tr><td class="name">${row.findings > 0 ? status('error', row.check) : status('ok', row.check)}</td><td>${row.claim}</td><td class="n${row.findings > 0 ? ' warn' : ''}">${row.findings.toLocaleString('en-US')}</td><td class="n">${row.waiting.toLocaleString('en-US')}</td></tr>`)}</tbody></table></div>`
+}</section>`;
+};
 
 const refusedSection = (view: View, refused: readonly DeadLetterRow[]): Html =>
   html`<section class="wide"><header><h2>Refused records</h2><span class="note">kept whole in the dead-letter topic of their source: tacho dlq</span></header>
