@@ -83,7 +83,6 @@ describe(`a topic shared with ordinary services, and kills in mid-hold (seed ${S
       // Some of the kills meet a process that has just begun, some one that decides.
       await delay(random() * 0.8 * HOLD_MS);
     }
-    await untilReady(site, up);
     const sum = (what: string) => `SELECT sum(${what}) AS n FROM batches WHERE service = 'normalizer'`;
     await until(
       'all of it is decided',
@@ -91,7 +90,7 @@ describe(`a topic shared with ordinary services, and kills in mid-hold (seed ${S
         const [row] = await sql<{ n: string }>(site, sum('records'));
         return Number(row?.n) >= wanted.size + others ? true : null;
       },
-      120_000,
+      240_000,
     );
     const stored = await sql<{ span_id: string }>(site, 'SELECT span_id FROM spans');
     expect(stored.length).toBe(wanted.size);
