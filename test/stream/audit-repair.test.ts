@@ -160,7 +160,7 @@ describe('tacho audit --repair', () => {
     timeout: 180_000,
   }, async () => {
     for (const service of ['normalizer', 'ledger', 'lineage']) {
-      const middle = `(SELECT argMin(batch_id, end) FROM kept_batches WHERE service = '${service}' AND rows != map()
+      const middle = `(SELECT argMin(batch_id, end) FROM kept_batches WHERE service = '${service}' AND first > 0 AND rows != map()
         AND (topic, partition, end) NOT IN (SELECT topic, partition, max(end) FROM kept_batches WHERE service = '${service}' GROUP BY topic, partition))`;
       await harm(
         'batches',
