@@ -98,7 +98,7 @@ const storeAttribute = (as: StoredKey, value: AnyValue, options: AttributeOption
     into.content.push({ direction, role: key, partKind: 'other', content: raw });
     return;
   }
-  const { text } = isWord ? options.redactor.redact(raw) : { text: raw };
+  const text = isWord ? options.redactor.clean(raw) : raw;
   const inline = cutUtf8(text, ATTRIBUTE_BYTES_MAX);
   if (inline === text) {
     into.entries.set(key, text);
@@ -117,7 +117,7 @@ export const storeResource = (attributes: AnyMap, redactor: Redactor): ReadonlyM
   for (const [key, value] of attributes) {
     if (value === undefined) continue;
     if (entries.size >= ATTRIBUTES_MAX) break;
-    const { text } = redactor.redact(textOfValue(value));
+    const text = redactor.clean(textOfValue(value));
     entries.set(key.slice(0, ATTRIBUTE_KEY_CHARS_MAX), cutUtf8(text, ATTRIBUTE_BYTES_MAX));
   }
   return entries;

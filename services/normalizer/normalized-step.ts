@@ -84,7 +84,7 @@ const sharedColumns = (frame: StepFrame, facts: StepFacts, origin: RecordOrigin,
   parent_span_id: frame.parentSpanId,
   links: frame.links,
   step_kind: facts.stepKind,
-  name: name(redactor.redact(frame.name).text) ?? '',
+  name: name(redactor.clean(frame.name)) ?? '',
   service: frame.service,
   environment: frame.environment,
   family: frame.family,
@@ -269,7 +269,7 @@ const STREAMED: readonly string[] = ['streamed'];
 const errorMessage = (facts: StepFacts, redactor: Redactor): string | null =>
   facts.isFailed !== true || facts.errorMessage === undefined
     ? null
-    : cutUtf8(redactor.redact(facts.errorMessage).text, ERROR_MESSAGE_BYTES_MAX).toWellFormed();
+    : cutUtf8(redactor.clean(facts.errorMessage), ERROR_MESSAGE_BYTES_MAX).toWellFormed();
 
 const redactedMap = (
   map: Readonly<Record<string, string>> | undefined,
@@ -278,10 +278,7 @@ const redactedMap = (
   const entries = map === undefined ? [] : Object.entries(map);
   if (entries.length === 0) return NO_FACTS;
   return Object.fromEntries(
-    entries.map(([key, value]) => [
-      key.toWellFormed(),
-      cutUtf8(redactor.redact(value).text, FACT_BYTES_MAX).toWellFormed(),
-    ]),
+    entries.map(([key, value]) => [key.toWellFormed(), cutUtf8(redactor.clean(value), FACT_BYTES_MAX).toWellFormed()]),
   );
 };
 const NO_FACTS: Readonly<Record<string, string>> = {};

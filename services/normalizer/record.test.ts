@@ -11,9 +11,9 @@ describe('records of the log', () => {
       mode,
       redactor: {
         ...redactor,
-        redact: (text) => {
+        clean: (text) => {
           if (text.includes('trip')) throw new RangeError('tripped');
-          return redactor.redact(text);
+          return redactor.clean(text);
         },
       },
     };

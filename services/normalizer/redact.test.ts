@@ -1,5 +1,7 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createRedactor, redactText } from './redact.ts';
+import { ANY_HINT, createRedactor, redactText } from './redact.ts';
+import { mayHint } from './redact-pairs.ts';
 
 const classesOf = (text: string) => redactText(text, true).classes;
 
@@ -71,5 +73,31 @@ describe('redaction', () => {
     expect(redactor.redact(text)).toEqual(redactText(text, true));
     expect(redactor.redact('y'.repeat(500))).toEqual({ text: 'y'.repeat(500), classes: [] });
     expect(redactor.redact('y'.repeat(500))).toEqual({ text: 'y'.repeat(500), classes: [] });
+  });
+});
+
+describe('the look before the expressions', () => {
+  const pieces = [
+    '-----BEGIN RSA PRIVATE KEY-----', 'AKIA', 'ASIA', 'eyJ', 'sk-', 'sk_', 'rk_', 'ghp_', 'gho_', 'ghu_', 'ghs_', 'ghr_',
+    'github_pat_', 'glpat-', 'xoxa-', 'xoxb-', 'xoxe-', 'xoxo-', 'xoxp-', 'xoxr-', 'xoxs-', 'AIza', 'hf_', 'npm_', 'pypi-', 'SG.',
+    'dckr_pat_', 'shpat_', 'gsk_', 'r8_', 'bearer', 'Bearer', 'BEARER', 'bEaReR', 'basic', 'Basic', 'BASIC', '://u:p@', '@',
+    '4111 1111 1111 1111', '4111-1111-1111-1111', '4111111111111', 'DE89', 'x', ' ', '-', '_', '9', 'é', '𝒳', '{"a":"', '\n',
+  ]; // biome-ignore format: a table
+
+  test('never says that there is nothing where a hint is', () => {
+    for (const piece of pieces) if (ANY_HINT.test(piece)) expect([piece, mayHint(piece)]).toEqual([piece, true]);
+    const texts = fc.array(fc.oneof(fc.constantFrom(...pieces), fc.string({ maxLength: 6 })), { maxLength: 12 });
+    fc.assert(
+      fc.property(texts, (parts) => {
+        const text = parts.join('');
+        return mayHint(text) || !ANY_HINT.test(text);
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+
+  test('spares ordinary values the expressions', () => {
+    const ordinary = ['chat', 'execute_tool search', '127.0.0.1', 'fe2c01', 'application/json', 'What is the weather?'];
+    expect(ordinary.filter(mayHint)).toEqual([]);
   });
 });

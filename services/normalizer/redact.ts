@@ -1,3 +1,4 @@
+import { mayHint } from './redact-pairs.ts';
 import { fingerprint, utf8Bytes } from './text.ts';
 import { rememberTexts } from './text-memory.ts';
 
@@ -108,8 +109,8 @@ const isIban = (match: string): boolean => {
   return remainder === 1;
 };
 
-/** Any hint at all: most attribute values have none and are done after one pass. */
-const ANY_HINT = new RegExp(
+/** Any hint at all. */
+export const ANY_HINT = new RegExp(
   PATTERNS.map(({ hint }) => (hint.flags.includes('i') ? caseless(hint.source) : hint.source)).join('|'),
 );
 
@@ -132,7 +133,7 @@ export interface Redaction {
  * repeats are bounded and each expression runs only if its hint is there.
  */
 export const redactText = (text: string, isRedacting: boolean): Redaction => {
-  if (!ANY_HINT.test(text)) return { text, classes: NO_CLASSES };
+  if (!mayHint(text) || !ANY_HINT.test(text)) return { text, classes: NO_CLASSES };
   let here = text;
   const classes: PiiClass[] = [];
   for (const pattern of PATTERNS) {
@@ -163,6 +164,8 @@ export interface MeasuredText extends Redaction {
 /** Redacts texts, and remembers long ones. */
 export interface Redactor {
   readonly redact: (text: string) => Redaction;
+  /** The text of `redact` alone. */
+  readonly clean: (text: string) => string;
   /** Of a well-formed text. */
   readonly measure: (text: string) => MeasuredText;
 }
@@ -175,6 +178,7 @@ export const createRedactor = (isRedacting: boolean): Redactor => {
   const redact = (text: string): Redaction => redactText(text, isRedacting);
   return {
     redact,
+    clean: (text) => (mayHint(text) ? redact(text).text : text),
     measure: rememberTexts((text) => {
       const redaction = redact(text);
       return { ...redaction, bytes: utf8Bytes(redaction.text), hash: fingerprint(redaction.text) };

@@ -30,15 +30,14 @@ export const writeBlock = (
 ): void => {
   sink.varint(columns.length);
   sink.varint(rows.length);
+  // One list for all columns: nobody keeps it.
+  const values = new Array<unknown>(rows.length);
   for (const { name, typeText, type } of columns) {
     sink.text(name);
     sink.text(typeText);
+    for (let at = 0; at < rows.length; at += 1) values[at] = rows[at]?.[name];
     try {
-      writeColumn(
-        sink,
-        type,
-        rows.map((row) => row[name]),
-      );
+      writeColumn(sink, type, values);
     } catch (cause) {
       if (!(cause instanceof UnfitValueError)) throw cause;
       cause.message = `column ${name}: ${cause.message}`;
