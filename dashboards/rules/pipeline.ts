@@ -194,6 +194,7 @@ ORDER BY check`,
   ],
   act: [
     'Do not repair by hand: the places are the evidence. Keep the output of `npx tacho audit --json`.',
+    '`npx tacho audit --repair --dry-run` says what would mend it; without `--dry-run` it does, and audits again.',
     'Figures of the batches named are doubtful until it is clear; all others stand.',
   ],
   panel: { dashboard: OVERVIEW_UID, id: OVERVIEW_PANELS.audit },

@@ -1,4 +1,4 @@
--- Roll-ups of closed hours, rebuilt from raw by one job and never written by a stream (docs/decisions/0012-rollups.md).
+-- Roll-ups of closed hours, rebuilt from raw by one job and never written by a stream (docs/decisions/0011-rollups.md).
 --
 -- A slice is (kind, hour of ts, day of logged_at). Raw tables expire by logged_at, so the raw of a slice expires as a
 -- whole: what a late row of today adds to an hour of last month is a slice of its own, and the slice of last month, whose
