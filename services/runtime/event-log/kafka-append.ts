@@ -15,7 +15,7 @@ const LINGER_MS = 2;
  */
 const LANE_BYTES_MAX = 900 * 1024;
 /** kafkajs copies its list for each record it groups: beyond this the copying costs more than a further request. */
-const LANE_RECORDS_MAX = 1_000;
+const LANE_RECORDS_MAX = 250;
 /** A whole request, well below the broker's socket.request.max.bytes (100 MiB). */
 const ROUND_BYTES_MAX = 32 * 1024 * 1024;
 /** Waiting bytes beyond this are refused, so that a slow cluster fills the senders' queues and not our memory. */
