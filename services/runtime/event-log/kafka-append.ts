@@ -3,7 +3,7 @@ import { assert, TransportError } from '../errors.ts';
 import type { Clock, OutgoingRecord, RecordPosition } from '../ports.ts';
 import type { KafkaAdmin } from './kafka-admin.ts';
 import { untilAborted } from './kafka-deadline.ts';
-import { createRoundSender, type Placed } from './kafka-producer.ts';
+import { type AppendTicket, createRoundSender, type Placed } from './kafka-producer.ts';
 import { METADATA_AGE_MS } from './kafka-settings.ts';
 import { partitionOf } from './murmur2.ts';
 
@@ -36,7 +36,8 @@ export interface Appender {
 
 const bytesOf = ({ key, value, headers }: OutgoingRecord): number => {
   let bytes = RECORD_OVERHEAD_BYTES + value.length + (key === null ? 0 : Buffer.byteLength(key));
-  for (const [name, text] of Object.entries(headers ?? {})) bytes += Buffer.byteLength(name) + Buffer.byteLength(text);
+  if (headers === undefined) return bytes;
+  for (const [name, text] of Object.entries(headers)) bytes += Buffer.byteLength(name) + Buffer.byteLength(text);
   return bytes;
 };
 
@@ -82,6 +83,8 @@ const createPlacement = (admin: KafkaAdmin, clock: Clock) => {
   return async (records: readonly OutgoingRecord[]): Promise<readonly number[]> => {
     const topics = new Map<string, number>();
     for (const { topic } of records) if (!topics.has(topic)) topics.set(topic, await counts(topic));
+    // Steps of one run stand together.
+    let last: { readonly topic: string; readonly key: string; readonly partition: number } | null = null;
     return records.map(({ topic, key, partition }) => {
       const count = topics.get(topic) ?? 1;
       if (partition !== undefined) {
@@ -89,7 +92,11 @@ const createPlacement = (admin: KafkaAdmin, clock: Clock) => {
         assert(isInside, `topic ${topic} has no partition ${partition}`);
         return partition;
       }
-      if (key !== null) return partitionOf(key, count);
+      if (key !== null) {
+        if (last === null || last.key !== key || last.topic !== topic)
+          last = { topic, key, partition: partitionOf(key, count) };
+        return last.partition;
+      }
       const turn = turns.get(topic) ?? 0;
       turns.set(topic, turn + 1);
       return turn % count;
@@ -128,21 +135,24 @@ export const createAppender = (
       const positions: RecordPosition[] = [];
       let missing = records.length;
       let isGone = false;
-      const failed = (error: TransportError): void => {
-        isGone = true;
-        reject(error);
-      };
-      records.forEach((record, index) => {
-        const partition = partitions[index] ?? 0;
-        const landed = (position: RecordPosition): void => {
+      const ticket: AppendTicket = {
+        landed: (index, position) => {
           positions[index] = position;
           missing -= 1;
           if (missing === 0) resolve(positions);
-        };
+        },
+        failed: (error) => {
+          isGone = true;
+          reject(error);
+        },
+        isGone: () => isGone,
+      };
+      records.forEach((record, index) => {
+        const partition = partitions[index] ?? 0;
         const key = `${partition} ${record.topic}`;
         const lane = lanes.get(key) ?? [];
         lanes.set(key, lane);
-        lane.push({ record, partition, landed, failed, isGone: () => isGone, bytes: bytes[index] ?? 0 });
+        lane.push({ record, partition, index, ticket, bytes: bytes[index] ?? 0 });
       });
       pump ??= run();
     });

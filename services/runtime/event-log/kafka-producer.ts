@@ -4,15 +4,23 @@ import { TransportError } from '../errors.ts';
 import type { Clock, OutgoingRecord, RecordPosition } from '../ports.ts';
 import { withDeadline } from './kafka-deadline.ts';
 import { toTransportError } from './kafka-errors.ts';
+import { installFastRecords } from './kafka-fast-records.ts';
 import { METADATA_AGE_MS, REQUEST_TIMEOUT_MS, RETRY } from './kafka-settings.ts';
 
 /** A record with the partition chosen for it, waiting to be sent. */
 export interface Placed {
   readonly record: OutgoingRecord;
   readonly partition: number;
-  readonly landed: (position: RecordPosition) => void;
+  /** Which of the records of its append it is. */
+  readonly index: number;
+  readonly ticket: AppendTicket;
+}
+
+/** One append, whose records may travel in several rounds. */
+export interface AppendTicket {
+  readonly landed: (index: number, position: RecordPosition) => void;
   readonly failed: (error: TransportError) => void;
-  /** Its append has given up already. */
+  /** It has given up already. */
   readonly isGone: () => boolean;
 }
 
@@ -22,12 +30,13 @@ const COMPRESS_BYTES_MIN = 1_024;
 const ROUND_DEADLINE_MS = 20_000;
 const DISCONNECT_MS = 1_000;
 
-const toMessage = ({ record, partition }: Placed): Message => ({
-  partition,
-  key: record.key === null ? null : record.key,
-  value: Buffer.from(record.value.buffer, record.value.byteOffset, record.value.byteLength),
-  ...(record.headers ? { headers: { ...record.headers } } : {}),
-});
+const toMessage = ({ record, partition }: Placed): Message => {
+  const { key, value, headers } = record;
+  const bytes = Buffer.isBuffer(value) ? value : Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  return headers === undefined
+    ? { partition, key, value: bytes }
+    : { partition, key, value: bytes, headers: { ...headers } };
+};
 
 const lane = (topic: string, partition: number): string => `${partition} ${topic}`;
 
@@ -45,11 +54,11 @@ const settle = (round: readonly Placed[], metadata: readonly RecordMetadata[]): 
     const key = lane(placed.record.topic, placed.partition);
     const offset = next.get(key);
     if (offset === undefined) {
-      placed.failed(unplaced());
+      placed.ticket.failed(unplaced());
       continue;
     }
     next.set(key, offset + 1);
-    placed.landed({ topic: placed.record.topic, partition: placed.partition, offset });
+    placed.ticket.landed(placed.index, { topic: placed.record.topic, partition: placed.partition, offset });
   }
 };
 
@@ -77,6 +86,7 @@ export interface RoundSender {
  * broker's, and every later send of the old one would be refused as out of sequence.
  */
 export const createRoundSender = (client: Kafka, clock: Clock): RoundSender => {
+  installFastRecords();
   let current: Producer | undefined;
   const discard = async (): Promise<void> => {
     const old = current;
@@ -121,12 +131,12 @@ export const createRoundSender = (client: Kafka, clock: Clock): RoundSender => {
   };
   // One record too large fails the whole batch: halve it until the culprit stands alone, so nobody else pays.
   const send = async (round: readonly Placed[]): Promise<void> => {
-    const waiting = round.filter((placed) => !placed.isGone());
+    const waiting = round.filter((placed) => !placed.ticket.isGone());
     if (waiting.length === 0) return;
     const error = await attempt(waiting);
     if (!error) return;
     if (error.code !== 'LOG_RECORD_TOO_LARGE' || waiting.length === 1) {
-      for (const placed of waiting) placed.failed(error);
+      for (const placed of waiting) placed.ticket.failed(error);
       return;
     }
     const middle = Math.ceil(waiting.length / 2);
