@@ -43,29 +43,23 @@ export interface SeenSet {
 export const createSeenSet = (
   limits: { readonly positions: number; readonly steps: number } = { positions: SEEN_POSITIONS, steps: SEEN_STEPS_MAX },
 ): SeenSet => {
-  // Rows in ascending order of offsets; those before `head` are forgotten.
-  let rows: SeenStep[] = [];
-  let head = 0;
+  // In ascending order of offsets: a Map keeps the order in which its keys came.
   let latest = new Map<string, number>();
   let next: number | null = null;
 
-  const add = (step: SeenStep): void => {
-    rows.push(step);
-    latest.set(step.stepId, step.offset);
+  const add = ({ stepId, offset }: SeenStep): void => {
+    // One that came again stands where it came last.
+    if (latest.has(stepId)) latest.delete(stepId);
+    latest.set(stepId, offset);
   };
 
-  /** Drops positions before the horizon, then whole positions until few enough rows are left. */
+  /** Drops positions before the horizon, then whole positions until few enough steps are left. */
   const evict = (first: number): void => {
     let cut = first - limits.positions;
-    for (let row = rows[head]; row !== undefined; row = rows[++head]) {
-      if (row.offset >= cut && rows.length - head <= limits.steps) break;
-      if (row.offset >= cut) cut = row.offset + 1;
-      if (latest.get(row.stepId) === row.offset) latest.delete(row.stepId);
-    }
-    // Copying only when half is dead keeps the cost per row constant.
-    if (head * 2 > rows.length) {
-      rows = rows.slice(head);
-      head = 0;
+    for (const [stepId, offset] of latest) {
+      if (offset >= cut && latest.size <= limits.steps) break;
+      if (offset >= cut) cut = offset + 1;
+      latest.delete(stepId);
     }
   };
 
@@ -73,10 +67,8 @@ export const createSeenSet = (
     next: () => next,
     has: (stepId) => latest.has(stepId),
     load: (loaded, first) => {
-      rows = [];
-      head = 0;
       latest = new Map();
-      for (const row of [...loaded].sort((a, b) => a.offset - b.offset)) add(row);
+      for (const step of [...loaded].sort((a, b) => a.offset - b.offset)) add(step);
       evict(first);
       next = first;
     },
@@ -99,10 +91,10 @@ export const loadSeenSteps = async (
   signal: AbortSignal,
 ): Promise<readonly SeenStep[]> => {
   const rows = await store.query<{ readonly step_id: string; readonly log_offset: string | number }>(
-    `SELECT step_id, log_offset FROM spans
+    `SELECT step_id, max(spans.log_offset) AS log_offset FROM spans
      WHERE log_id = {log_id:String} AND log_topic = {topic:String} AND log_partition = {partition:UInt32}
-       AND log_offset >= {from:UInt64} AND log_offset < {first:UInt64}
-     ORDER BY log_offset DESC LIMIT {limit:UInt64}`,
+       AND spans.log_offset >= {from:UInt64} AND spans.log_offset < {first:UInt64}
+     GROUP BY step_id ORDER BY log_offset DESC LIMIT {limit:UInt64}`,
     {
       log_id: place.logId,
       topic: place.topic,
