@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { AgentStep } from '../../schemas/agent-step.ts';
@@ -24,18 +24,22 @@ const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 
 /** The columns of a table, as its DDL has them. */
 const columnsOf = (table: string): ReadonlyMap<string, Column> => {
-  const files = ['0001_core.sql', '0002_lineage_policy_incidents.sql'];
-  const ddl = files
-    .map((file) => readFileSync(new URL(`../../schemas/sql/${file}`, import.meta.url), 'utf8'))
+  const folder = new URL('../../schemas/sql/', import.meta.url);
+  const ddl = readdirSync(folder)
+    .filter((file) => file.endsWith('.sql'))
+    .sort()
+    .map((file) => readFileSync(new URL(file, folder), 'utf8'))
     .join('\n');
   const body = ddl.split(`{{db}}.${table} `)[1]?.split('\n)')[0] ?? '';
-  const columns = [...body.matchAll(/^ {2}([a-z]\w*) ([A-Z].*?)(?: DEFAULT .*?| CODEC.*?)?,?$/gm)].map(
-    ([, name = '', typeText = '']) => {
-      const type = parseColumnType(typeText);
-      if (type === null) throw new Error(`${table}.${name} ${typeText}`);
-      return { name, typeText, type };
-    },
-  );
+  const added = new RegExp(`\\.${table} .*ADD COLUMN IF NOT EXISTS ([a-z]\\w*) ([A-Z].*?)(?: DEFAULT .*?)?;$`, 'gm');
+  const columns = [
+    ...body.matchAll(/^ {2}([a-z]\w*) ([A-Z].*?)(?: DEFAULT .*?| CODEC.*?)?,?$/gm),
+    ...ddl.matchAll(added),
+  ].map(([, name = '', typeText = '']) => {
+    const type = parseColumnType(typeText);
+    if (type === null) throw new Error(`${table}.${name} ${typeText}`);
+    return { name, typeText, type };
+  });
   return new Map(columns.map((column) => [column.name, column]));
 };
 

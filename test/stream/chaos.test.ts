@@ -23,23 +23,44 @@ const failure = () => new TransportError('STORE_UNAVAILABLE', 'chaos', { retryab
 /** A store that loses requests, loses answers, lands parts of inserts, and swallows tokens after such a failure. */
 const unreliable = (store: Store, random: () => number): Store => {
   const swallowed = new Set<string>();
+  const { blocks } = store;
+  const attempt = async (token: string, land: () => Promise<void>, landPart: () => Promise<void>): Promise<void> => {
+    const dice = random();
+    if (swallowed.has(token)) return;
+    if (dice < 0.05) throw failure();
+    if (dice < 0.08) {
+      swallowed.add(token);
+      throw failure();
+    }
+    if (dice < 0.12) {
+      await landPart();
+      throw failure();
+    }
+    await land();
+    if (dice < 0.17) throw failure();
+  };
   return {
     ...store,
-    insert: async (table, rows, options) => {
-      const dice = random();
-      if (swallowed.has(options.token)) return;
-      if (dice < 0.05) throw failure();
-      if (dice < 0.08) {
-        swallowed.add(options.token);
-        throw failure();
-      }
-      if (dice < 0.12 && rows.length > 1) {
-        await store.insert(table, rows.slice(1), { ...options, token: `${options.token}/part` });
-        throw failure();
-      }
-      await store.insert(table, rows, options);
-      if (dice < 0.17) throw failure();
-    },
+    insert: (table, rows, options) =>
+      attempt(
+        options.token,
+        () => store.insert(table, rows, options),
+        () => store.insert(table, rows.slice(1), { ...options, token: `${options.token}/part` }),
+      ),
+    // Encoded rows land whole or not at all here; rows of a verification go in by the door above.
+    ...(blocks === undefined
+      ? {}
+      : {
+          blocks: {
+            begin: blocks.begin,
+            insert: (table, encoded, options) =>
+              attempt(
+                options.token,
+                () => blocks.insert(table, encoded, options),
+                async () => {},
+              ),
+          },
+        }),
   };
 };
 
