@@ -137,7 +137,7 @@ export const createSimulatedStore = (): SimulatedStore => {
     [/SELECT run_key, max\(as_of\) AS as_of .* FROM (?<table>run_state)\s.* as_of <= {first:UInt64}/s, newestStates],
     [/SELECT run_key, state FROM (?<table>run_state)\s.*LIMIT 1 BY run_key/s, statesAt],
     [/^SELECT state FROM (?<table>run_state) WHERE .* run_key = {key:String} AND batch_id = /, windowOf],
-    [/SELECT step_id, log_offset FROM (?<table>spans)\s.* log_offset < {first:UInt64}/s, seenSteps],
+    [/SELECT step_id, max\(spans\.log_offset\) AS log_offset FROM (?<table>spans)\s.* GROUP BY step_id ORDER BY/s, seenSteps],
     [/^SELECT variant FROM (?<table>\w+) WHERE batch_id = {batch_id:String} LIMIT 1$/, variantOf],
   ];
   return {
