@@ -116,7 +116,7 @@ export const createSimulatedStore = (): SimulatedStore => {
     known.add(block);
     return true;
   };
-  const outsideManifest: Answer = (rows, params) => {
+  const outsideManifest: Answer = (rows, params, { input = '' }) => {
     const sinceMs = Date.parse(`${String(params['since']).replace(' ', 'T')}Z`) - DAY_MS;
     const since = new Date(sinceMs).toISOString().slice(0, 23).replace('T', ' ');
     const inside = new Set(
@@ -126,7 +126,8 @@ export const createSimulatedStore = (): SimulatedStore => {
     );
     const ids = rows
       .filter((row) => String(row['logged_at']) >= since)
-      .filter((row) => row['service'] === undefined || row['service'] === params['service'])
+      // A column of that name may as well say whose agent it was.
+      .filter((row) => !input.split('NOT IN')[0]?.includes('service = ') || row['service'] === params['service'])
       .map((row) => row['batch_id']);
     return [...new Set(ids)].filter((id) => !inside.has(id)).map((batch_id) => ({ batch_id }));
   };
@@ -137,7 +138,10 @@ export const createSimulatedStore = (): SimulatedStore => {
     [/SELECT run_key, max\(as_of\) AS as_of .* FROM (?<table>run_state)\s.* as_of <= {first:UInt64}/s, newestStates],
     [/SELECT run_key, state FROM (?<table>run_state)\s.*LIMIT 1 BY run_key/s, statesAt],
     [/^SELECT state FROM (?<table>run_state) WHERE .* run_key = {key:String} AND batch_id = /, windowOf],
-    [/SELECT step_id, max\(spans\.log_offset\) AS log_offset FROM (?<table>spans)\s.* GROUP BY step_id ORDER BY/s, seenSteps],
+    [
+      /SELECT step_id, max\(spans\.log_offset\) AS log_offset FROM (?<table>spans)\s.* GROUP BY step_id ORDER BY/s,
+      seenSteps,
+    ],
     [/^SELECT variant FROM (?<table>\w+) WHERE batch_id = {batch_id:String} LIMIT 1$/, variantOf],
   ];
   return {
