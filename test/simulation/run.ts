@@ -120,7 +120,7 @@ const acceptGaps = (site: Site): void => {
         .map(({ topic, partition }) => ({ group: `tacho-${service.name}`, topic, partition })),
     );
   if (gone.length === 0) return;
-  for (const slot of site.slots) site.crash(slot, ZOMBIE_MS_MAX + 10);
+  site.shutDown(ZOMBIE_MS_MAX);
   scheduler.after(ZOMBIE_MS_MAX, () => {
     for (const { group, topic, partition } of gone) {
       const offset = site.traffic.startOf(topic, partition);
