@@ -55,14 +55,16 @@ const STORED_KEYS = new KeyQuestion((keys): readonly StoredKey[] =>
 export const storeAttributes = (attributes: AnyMap, options: AttributeOptions): StoredAttributes => {
   const entries = new Map<string, string>();
   const content: ContentPart[] = [];
-  const flags = new Set<string>();
+  const flags: string[] = [];
   let kept = 0;
   let dropped = 0;
   const list = AttributeList.from(attributes);
   const into: Draft = { entries, content, flags };
-  for (const [place, as] of list.ask(STORED_KEYS).entries()) {
+  const keys = list.ask(STORED_KEYS);
+  for (let place = 0; place < keys.length; place += 1) {
+    const as = keys[place];
     const value = list.at(place);
-    if (value === undefined) continue;
+    if (as === undefined || value === undefined) continue;
     if (kept >= ATTRIBUTES_MAX) {
       dropped++;
       continue;
@@ -73,9 +75,9 @@ export const storeAttributes = (attributes: AnyMap, options: AttributeOptions): 
   }
   if (dropped > 0) {
     entries.set('tacho.attributes_dropped', String(dropped));
-    flags.add('attributes_dropped');
+    flags.push('attributes_dropped');
   }
-  return { entries, content, flags: [...flags] };
+  return { entries, content, flags };
 };
 
 const lengthOf = (value: AnyValue): number => utf8Bytes(textOfValue(value));
@@ -86,7 +88,7 @@ const LANGUAGE = /[\s{[]/;
 interface Draft {
   readonly entries: Map<string, string>;
   readonly content: ContentPart[];
-  readonly flags: Set<string>;
+  readonly flags: string[];
 }
 
 const storeAttribute = (as: StoredKey, value: AnyValue, options: AttributeOptions, into: Draft): void => {
@@ -104,7 +106,7 @@ const storeAttribute = (as: StoredKey, value: AnyValue, options: AttributeOption
     into.entries.set(key, text);
     return;
   }
-  into.flags.add('attribute_cut');
+  if (!into.flags.includes('attribute_cut')) into.flags.push('attribute_cut');
   into.entries.set(`tacho.cut.${key}`, `len=${utf8Bytes(text)},hash=${fingerprint(text)}`);
   // Text and JSON of that length are content, whatever the key says; only an opaque token stays, cut.
   into.entries.set(key, options.mode === 'full' && !LANGUAGE.test(inline) ? inline : '');

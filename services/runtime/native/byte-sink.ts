@@ -115,28 +115,35 @@ export class ByteSink {
    * bytes as characters.
    */
   texts(values: readonly string[]): void {
-    let parts: string[] = [];
-    for (const value of values) {
-      if (value.length <= SHORT_TEXT_CHARS) {
-        parts.push(LENGTHS[value.length] ?? '', value);
-        continue;
-      }
-      this.#joined(parts);
-      parts = [];
+    let from = 0;
+    for (let at = 0; at < values.length; at += 1) {
+      const value = values[at] ?? '';
+      if (value.length <= SHORT_TEXT_CHARS) continue;
+      this.#joined(values, from, at);
       this.text(value);
+      from = at + 1;
     }
-    this.#joined(parts);
+    this.#joined(values, from, values.length);
   }
 
-  /** Lengths and texts in turns. */
-  #joined(parts: readonly string[]): void {
-    const joined = parts.length < JOINED_MIN ? '' : parts.join('');
-    if (joined !== '' && Buffer.byteLength(joined, 'utf8') === joined.length) {
-      this.#reserve(joined.length);
-      this.#at += this.#bytes.write(joined, this.#at, 'latin1');
-      return;
+  /** Short texts [from, to). */
+  #joined(values: readonly string[], from: number, to: number): void {
+    if (to - from >= JOINED_MIN) {
+      // Lengths and texts in turns; an array that grew would leave twice its size behind.
+      const parts = new Array<string>(2 * (to - from));
+      for (let at = from, part = 0; at < to; at += 1, part += 2) {
+        const value = values[at] ?? '';
+        parts[part] = LENGTHS[value.length] ?? '';
+        parts[part + 1] = value;
+      }
+      const joined = parts.join('');
+      if (Buffer.byteLength(joined, 'utf8') === joined.length) {
+        this.#reserve(joined.length);
+        this.#at += this.#bytes.write(joined, this.#at, 'latin1');
+        return;
+      }
     }
-    for (let at = 1; at < parts.length; at += 2) this.text(parts[at] ?? '');
+    for (let at = from; at < to; at += 1) this.text(values[at] ?? '');
   }
 
   /** Writes a short text of ASCII behind the place of its length; false: it is none. */

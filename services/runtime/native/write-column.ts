@@ -83,22 +83,23 @@ const writeTuple = (
 };
 
 const writeMap = (sink: ByteSink, type: Extract<ColumnType, { kind: 'map' }>, values: readonly unknown[]): void => {
-  const keys: string[] = [];
-  const items: unknown[] = [];
+  let count = 0;
   for (const value of values) {
-    const record = value instanceof Map ? null : recordOf(value);
-    if (record === null) {
-      for (const [key, item] of value as ReadonlyMap<string, unknown>) {
-        keys.push(key);
-        items.push(item);
-      }
-    } else {
-      for (const key of Object.keys(record)) {
-        keys.push(key);
-        items.push(record[key]);
-      }
-    }
-    sink.i64(keys.length);
+    count += value instanceof Map ? value.size : Object.keys(recordOf(value)).length;
+    sink.i64(count);
+  }
+  // Of the size they need: arrays that grow leave twice that behind.
+  const keys = new Array<string>(count);
+  const items = new Array<unknown>(count);
+  let at = 0;
+  const add = (item: unknown, key: string): void => {
+    keys[at] = key;
+    items[at] = item;
+    at += 1;
+  };
+  for (const value of values) {
+    if (value instanceof Map) value.forEach(add);
+    else for (const [key, item] of Object.entries(recordOf(value))) add(item, key);
   }
   writeValues(sink, type.key, keys);
   writeValues(sink, type.value, items);
