@@ -90,7 +90,7 @@ describe('the engine process', () => {
     await engine.close();
     expect(existsSync(path)).toBe(false);
     expect(await findRunningEngine(given.dataDir)).toBeNull();
-    expect(await engine.ended).toEqual({ code: 0, signal: null, isExpected: true });
+    expect(await engine.ended).toEqual({ code: null, signal: 'SIGKILL', isExpected: true });
   });
 
   test('names the key to change when its port is busy', async () => {

@@ -33,10 +33,12 @@ const say = (message: ChildMessage): void => {
   process.stdout.write(`${READY_PREFIX}${JSON.stringify(message)}\n`);
 };
 
-const end = (code: number): void => {
-  // A native thread that never returns must not keep a dead engine's directory locked.
-  setTimeout(() => process.kill(process.pid, 'SIGKILL'), 2_000).unref();
-  process.exit(code);
+/**
+ * Ends at once. An orderly exit waits for the engine's threads, and one that is in the middle of a query may never return:
+ * the directory of a dead engine then stays locked. What was confirmed is on disk.
+ */
+const end = (): void => {
+  process.kill(process.pid, 'SIGKILL');
 };
 
 /** The directory is locked by one process; a child of a killed parent may take a moment to die. */
@@ -138,7 +140,7 @@ const main = async (): Promise<void> => {
   await parentGone;
   await Promise.race([closeServer(server), systemClock.sleep(DRAIN_MS)]);
   rmSync(spoolDir, { recursive: true, force: true });
-  end(0);
+  end();
 };
 
 process.on('SIGINT', () => undefined); // Ctrl-C reaches the whole group; the parent decides when the engine ends.
@@ -147,5 +149,5 @@ try {
 } catch (cause) {
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
   say({ kind: 'failed', code, message: cause instanceof Error ? cause.message : String(cause) });
-  end(1);
+  end();
 }
