@@ -42,6 +42,19 @@ const startChild = (...args: string[]): { child: ChildProcess; lines: () => stri
   return { child, lines: () => out.split('\n').slice(0, -1) };
 };
 
+/** False while somebody is in the middle of a transaction: one who stands still there lets nobody else write. */
+const isWritable = (): boolean => {
+  const database = new DatabaseSync(path, { timeout: 200 });
+  try {
+    database.exec('BEGIN IMMEDIATE; ROLLBACK');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    database.close();
+  }
+};
+
 const kill = async (child: ChildProcess): Promise<void> => {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = new Promise((resolve) => child.once('close', resolve));
@@ -183,7 +196,12 @@ describe('several processes consume one sqlite log', () => {
     await feed1(log);
     const { child, lines } = startChild('hold', path, GROUP);
     await until('the child is in its batch', () => lines().includes('holding'));
-    child.kill('SIGSTOP');
+    await until('the child stands still, and not in the middle of a heartbeat', () => {
+      child.kill('SIGSTOP');
+      if (isWritable()) return true;
+      child.kill('SIGCONT');
+      return false;
+    });
     const other = await open({ clock: { ...systemClock, nowMs: () => systemClock.nowMs() + skewMs } });
     const heir = await joinGroup(other, { group: GROUP, topics: [TOPIC] });
     skewMs = 6_000;
