@@ -1,10 +1,10 @@
 import { defineConfig } from 'vitest/config';
 
-/** Real processes over real logs and the real engine: one file at a time, the machine is part of the test. */
+/** Real processes over real logs and the real engine. Two files at a time: most of what they do is wait. */
 export default defineConfig({
   test: {
     include: ['test/system/**/*.test.ts'],
-    fileParallelism: false,
+    maxWorkers: 2,
     testTimeout: 300_000,
     hookTimeout: 180_000,
   },
