@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
+import { seeded } from '../support/random.ts';
 import { type CpuProfile, stageMicros } from './cpu-stages.ts';
-import { median, percentile, seededRandom, slope } from './statistics.ts';
+import { median, percentile, slope } from './statistics.ts';
 
 test('a percentile is a value that was measured: p99 of a hundred is the ninety-ninth', () => {
   const values = Array.from({ length: 100 }, (_, at) => 100 - at);
@@ -25,7 +26,7 @@ test('a slope is the growth per unit, whatever the points begin at', () => {
 
 test('a seeded stream is the same for the same seed and within [0, 1)', () => {
   const draw = (seed: number): readonly number[] => {
-    const random = seededRandom(seed);
+    const random = seeded(seed);
     return Array.from({ length: 1_000 }, () => random());
   };
   expect(draw(5)).toEqual(draw(5));

@@ -6,7 +6,7 @@ import { decodeTraces } from '../../schemas/otlp/decode.ts';
 import { type Encodable, encodeTraces } from '../../schemas/otlp/encode.ts';
 import type { AnyMap, AnyValue, OtlpSpan } from '../../schemas/otlp/types.ts';
 import { captures } from '../support/captures.ts';
-import { seededRandom } from './statistics.ts';
+import { seeded } from '../support/random.ts';
 
 /** One ExportTraceServiceRequest in protobuf. */
 export interface Payload {
@@ -86,7 +86,7 @@ export const endlessPayloads = (seed: number, startNano: bigint): Iterable<Paylo
 
 /** Pass after pass; ids of one pass differ from those of any other by one mask, so a trace in several requests stays one. */
 function* repeated(templates: readonly Template[], seed: number): Generator<Payload> {
-  const random = seededRandom(seed);
+  const random = seeded(seed);
   for (;;) {
     const mask = Uint8Array.from({ length: 16 }, () => Math.floor(random() * 256));
     for (const template of templates) {
@@ -206,7 +206,7 @@ const attributesOf = (m: Maker, says: readonly (readonly [string, AnyValue])[], 
   ]);
 
 function* syntheticPayloads(spans: number, startNano: bigint = START_NANO): Generator<Payload> {
-  const m = makerOf(seededRandom(SEED));
+  const m = makerOf(seeded(SEED));
   const scope = { name: 'opentelemetry.instrumentation.openai', version: '0.47.2', attributes: new Map() };
   let trace = { traceId: '', rootId: '', conversation: '' };
   for (let serial = 0; serial < spans; ) {

@@ -3,8 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { encodeTraces } from '../../schemas/otlp/encode.ts';
 import type { AnyValue } from '../../schemas/otlp/types.ts';
 import { TENANT_HEADER } from '../../schemas/tenant.ts';
+import { seeded } from '../support/random.ts';
 import type { LiveSystem } from './live-system.ts';
-import { seededRandom } from './statistics.ts';
 
 /** Its rows stand together in every table, so that looking for them costs the store next to nothing. */
 const TENANT = 'probe';
@@ -58,7 +58,7 @@ const probeBody = (traceId: string, spanId: string): Uint8Array => {
 
 /** Starts sending a probe every 100 ms. One that is refused is not counted: it was not accepted. */
 export const startProbes = (system: LiveSystem, seed: number): Probes => {
-  const random = seededRandom(seed);
+  const random = seeded(seed);
   const hex = (digits: number): string =>
     Array.from({ length: digits }, () => Math.floor(random() * 16).toString(16)).join('');
   const probes: Probe[] = [];

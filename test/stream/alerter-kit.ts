@@ -9,17 +9,6 @@ import { createStreamService } from '../../services/runtime/stream/service.ts';
 import { silentLogger } from '../support/engine.ts';
 import { until } from '../support/tacho.ts';
 
-/** mulberry32: small, seeded, printed on failure. */
-export const seeded = (seed: number) => {
-  let state = seed >>> 0;
-  return (): number => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let x = Math.imul(state ^ (state >>> 15), 1 | state);
-    x = (x + Math.imul(x ^ (x >>> 7), 61 | x)) ^ x;
-    return ((x ^ (x >>> 14)) >>> 0) / 4_294_967_296;
-  };
-};
-
 /** A way out that remembers what went through it; `answer` decides, by the sink's address and the n-th request to it. */
 export const recordingOutbound = (
   answer: (url: string, nth: number) => Promise<PostAnswer> | PostAnswer = () => answered(204),

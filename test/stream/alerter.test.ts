@@ -10,16 +10,9 @@ import type { MemoryEventLog } from '../../services/runtime/event-log/memory.ts'
 import type { Outbound, OutgoingRecord, PostAnswer, PostRequest, Store } from '../../services/runtime/ports.ts';
 import { startTestEngine, type TestEngine } from '../support/engine.ts';
 import { createPipelineLog } from '../support/pipeline.ts';
+import { seeded } from '../support/random.ts';
 import { until } from '../support/tacho.ts';
-import {
-  type Alerter,
-  answered,
-  recordingOutbound,
-  seeded,
-  sinkNamed,
-  startAlerter,
-  untilFolded,
-} from './alerter-kit.ts';
+import { type Alerter, answered, recordingOutbound, sinkNamed, startAlerter, untilFolded } from './alerter-kit.ts';
 
 const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 const T = 1_795_000_000_000;

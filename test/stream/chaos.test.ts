@@ -6,17 +6,7 @@ import type { MemoryEventLog } from '../../services/runtime/event-log/memory.ts'
 import type { Store } from '../../services/runtime/ports.ts';
 import { startTestEngine, type TestEngine } from '../support/engine.ts';
 import { capturedRecords, createPipeline, createPipelineLog, untilDone } from '../support/pipeline.ts';
-
-/** Seeded, so that a failure can be told by its number (mulberry32). */
-const seeded = (seed: number) => {
-  let state = seed;
-  return (): number => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-};
+import { seeded } from '../support/random.ts';
 
 const failure = () => new TransportError('STORE_UNAVAILABLE', 'chaos', { retryable: true });
 

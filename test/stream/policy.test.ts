@@ -14,8 +14,8 @@ import type { MemoryEventLog } from '../../services/runtime/event-log/memory.ts'
 import type { Store } from '../../services/runtime/ports.ts';
 import { startTestEngine, type TestEngine } from '../support/engine.ts';
 import { createPipelineLog } from '../support/pipeline.ts';
+import { seeded } from '../support/random.ts';
 import { until } from '../support/tacho.ts';
-import { seeded } from './alerter-kit.ts';
 import {
   BROKEN_TEXT,
   createRuleFolder,

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { seeded } from '../support/random.ts';
 import { createSite, runTacho, type Site, sql, startTacho, type Tacho, until, untilReady } from '../support/tacho.ts';
 import { type HookServer, startHooks, takes } from './alerter-hooks.ts';
 
@@ -11,17 +12,6 @@ const SECRET = Buffer.from('a key of 24 bytes or so.').toString('base64');
 const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 const KILLS = Number(process.env['KILLS'] ?? 4);
 const TENANTS = ['alpha', 'beta', 'gamma', 'delta'] as const;
-
-/** mulberry32: small, seeded, printed on failure. */
-const randomOf = (seed: number) => {
-  let state = seed >>> 0;
-  return (): number => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let x = Math.imul(state ^ (state >>> 15), 1 | state);
-    x = (x + Math.imul(x ^ (x >>> 7), 61 | x)) ^ x;
-    return ((x ^ (x >>> 14)) >>> 0) / 4_294_967_296;
-  };
-};
 
 /** A capture costs more than this, so that all of it is spent by the first import into a tenant. */
 const budgetsOf = (tenants: readonly string[]): string =>
@@ -87,7 +77,7 @@ describe('an alerter that is killed', () => {
   let hooks: HookServer;
   let site: Site;
   beforeAll(async () => {
-    const random = randomOf(SEED);
+    const random = seeded(SEED);
     // Slow enough that a kill meets requests on their way; some are heard and never answered.
     hooks = await startHooks({
       '/oncall': async (response, nth) => {
@@ -109,7 +99,7 @@ describe('an alerter that is killed', () => {
   });
 
   test(`tells each transition once for every idempotency key, the same bytes each time (seed ${SEED})`, async () => {
-    const random = randomOf(SEED + 1);
+    const random = seeded(SEED + 1);
     let up: Tacho = startTacho(site, ['up']);
     await untilUp(site, up);
     const importing = (async () => {

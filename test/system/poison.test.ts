@@ -9,23 +9,13 @@ import { settingsOf } from '../kafka/kit.ts';
 import { silentLogger } from '../support/engine.ts';
 import { hex, llmOf, requestOf } from '../support/hostile.ts';
 import { type KafkaBroker, kafkaAvailable, startKafkaBroker } from '../support/kafka-broker.ts';
+import { seeded } from '../support/random.ts';
 import { span } from '../support/receiver.ts';
 import { createSite, runTacho, type Site, sql, startTacho, type Tacho, until, untilReady } from '../support/tacho.ts';
 
 const RECORDS = Number(process.env['POISON_RECORDS'] ?? 3_000);
 const SHARE = 0.3;
 const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
-
-/** mulberry32: small, seeded. */
-const randomOf = (seed: number) => {
-  let state = seed >>> 0;
-  return (): number => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let x = Math.imul(state ^ (state >>> 15), 1 | state);
-    x = (x + Math.imul(x ^ (x >>> 7), 61 | x)) ^ x;
-    return ((x ^ (x >>> 14)) >>> 0) / 4_294_967_296;
-  };
-};
 
 const whole = encodeTraces([span(0), span(1)]);
 /** Ways for a record to be no OTLP. */
@@ -77,7 +67,7 @@ describe.each(sites)(`poison at 30 %% of the load on %s (seed ${SEED})`, (_, isK
   });
 
   test('stores every good record, and every bad one is a dead letter once, through a kill in the middle', async () => {
-    const random = randomOf(SEED);
+    const random = seeded(SEED);
     for (let sent = 0; sent < RECORDS; sent += 100) {
       const records = Array.from({ length: 100 }, () => {
         const isBad = random() < SHARE;

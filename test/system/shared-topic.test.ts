@@ -7,23 +7,13 @@ import { openSqliteEventLog } from '../../services/runtime/event-log/sqlite.ts';
 import type { EventLog } from '../../services/runtime/ports.ts';
 import { silentLogger } from '../support/engine.ts';
 import { hex, llmOf, requestOf, spanOf } from '../support/hostile.ts';
+import { seeded } from '../support/random.ts';
 import { createSite, runTacho, type Site, sql, startTacho, type Tacho, until, untilReady } from '../support/tacho.ts';
 
 /** Long enough that two appends lie within it on a starved machine. */
 const HOLD_MS = 10_000;
 const KILLS = 4;
 const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
-
-/** mulberry32: small, seeded. */
-const randomOf = (seed: number) => {
-  let state = seed >>> 0;
-  return (): number => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let x = Math.imul(state ^ (state >>> 15), 1 | state);
-    x = (x + Math.imul(x ^ (x >>> 7), 61 | x)) ^ x;
-    return ((x ^ (x >>> 14)) >>> 0) / 4_294_967_296;
-  };
-};
 
 describe(`a topic shared with ordinary services, and kills in mid-hold (seed ${SEED})`, () => {
   let site: Site;
@@ -71,7 +61,7 @@ describe(`a topic shared with ordinary services, and kills in mid-hold (seed ${S
   };
 
   test('every span of an agent trace is stored once, none of the others, and all of them are counted', async () => {
-    const random = randomOf(SEED);
+    const random = seeded(SEED);
     for (let round = 0; round < KILLS; round += 1) {
       for (let wave = 0; wave < 5; wave += 1) {
         await sendWave(random);
