@@ -38,7 +38,12 @@ test('a question is answered once for all lists with the same keys, and places l
     asked += 1;
     return [placeOf('b'), placeOf('x')];
   });
-  const lists = [1, 2, 3].map((value) => listOf([['a', 0], ['b', value]])); // biome-ignore format: a line
+  const lists = [1, 2, 3].map((value) =>
+    listOf([
+      ['a', 0],
+      ['b', value],
+    ]),
+  );
   expect(lists.map((list) => list.at(list.ask(question)[0] ?? -1))).toEqual([1, 2, 3]);
   expect(asked).toBe(1);
   expect(listOf([['b', 7]]).ask(question)).toEqual([0, -1]);

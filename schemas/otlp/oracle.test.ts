@@ -145,8 +145,14 @@ const unknownField = (writer: protobuf.Writer, noise: Noise): void => {
   else if (kind === 1) writer.uint32((field << 3) | 1).fixed64(noise());
   else if (kind === 2) writer.uint32((field << 3) | 2).bytes(Buffer.alloc(noise() % 20, 0xff));
   else if (kind === 3) writer.uint32((field << 3) | 5).fixed32(noise());
-  else if (kind === 4) writer.uint32((field << 3) | 2).bytes(Uint8Array.of(1, 2, 3)); // packed numbers look so
-  else writer.uint32((field << 3) | 3).uint32((7 << 3) | 0).uint32(noise()).uint32((field << 3) | 4); // biome-ignore format: a group
+  else if (kind === 4)
+    writer.uint32((field << 3) | 2).bytes(Uint8Array.of(1, 2, 3)); // packed numbers look so
+  else
+    writer
+      .uint32((field << 3) | 3)
+      .uint32((7 << 3) | 0)
+      .uint32(noise())
+      .uint32((field << 3) | 4);
 };
 const maybe = (writer: protobuf.Writer, noise: Noise): void => {
   if (noise() < 120) unknownField(writer, noise);

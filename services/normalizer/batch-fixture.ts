@@ -1,12 +1,13 @@
 import type { AgentStep } from '../../schemas/agent-step.ts';
 import { decodeAgentStep } from '../../schemas/agent-step-codec.ts';
 import type { LogRecord, Row } from '../runtime/ports.ts';
+import { utcMillis } from '../runtime/stream/time.ts';
 import type { BatchOutput, RecordBatch } from '../runtime/stream/types.ts';
 import type { NormalizeOptions } from './otlp-step.ts';
 import { type NormalizedBatch, normalizeBatch } from './processor.ts';
 import { createRedactor } from './redact.ts';
 import type { NormalizerSource } from './settings.ts';
-import { millisText, nanosText } from './time.ts';
+import { nanosText } from './time.ts';
 
 /** Append time of every record in these tests. */
 export const LOGGED_AT_MS = 1_795_300_000_123;
@@ -64,7 +65,7 @@ const readable = (row: Row): Row => {
   return {
     ...Object.fromEntries(Object.entries(row).map(([key, value]) => [key, readableValue(value)])),
     ...(typeof ts === 'bigint' ? { ts: nanosText(ts) } : {}),
-    ...(typeof logged_at === 'number' ? { logged_at: millisText(logged_at) } : {}),
+    ...(typeof logged_at === 'number' ? { logged_at: utcMillis(logged_at) } : {}),
   };
 };
 

@@ -17,10 +17,32 @@ const HINT_PAIRS = [
   'IA', // aws_key
   'yJ', // jwt
   // api_key: sk-, sk_ rk_ gsk_, ghp_ gho_ ghu_ ghs_ ghr_, github_pat_ dckr_pat_ shpat_, glpat-, xox, AIza, hf_, npm_, pypi-, SG., r8_
-  'k-', 'k_', 'p_', 'o_', 'u_', 's_', 'r_', 't_', 't-', 'ox', 'Iz', 'f_', 'm_', 'i-', 'G.', '8_',
+  'k-',
+  'k_',
+  'p_',
+  'o_',
+  'u_',
+  's_',
+  'r_',
+  't_',
+  't-',
+  'ox',
+  'Iz',
+  'f_',
+  'm_',
+  'i-',
+  'G.',
+  '8_',
   // bearer_token, in any case
-  'be', 'bE', 'Be', 'BE', 'ba', 'bA', 'Ba', 'BA',
-]; // biome-ignore format: a table
+  'be',
+  'bE',
+  'Be',
+  'BE',
+  'ba',
+  'bA',
+  'Ba',
+  'BA',
+];
 
 const suspicious = new Uint8Array(CODES * CODES);
 for (const pair of HINT_PAIRS) {

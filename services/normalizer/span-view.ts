@@ -32,7 +32,6 @@ export interface SpanView {
   /** The attribute at a place, as an answer of `ask` names it. */
   readonly at: (place: number) => AnyValue;
   readonly resource: (key: string) => AnyValue;
-  readonly resourceAttrs: () => AnyMap;
   readonly events: () => readonly OtlpEvent[];
   readonly links: () => readonly OtlpLink[];
   /** OTLP StatusCode: 0 unset, 1 ok, 2 error. Always 0 for log records. */
@@ -57,34 +56,14 @@ export const viewOfSpan = (entry: OtlpItem<OtlpSpan>): SpanView => new DecodedSp
  */
 export const viewOfLog = (entry: OtlpItem<OtlpLogRecord>): SpanView => new DecodedLog(entry);
 
-/** A class, so that no function is made for each span. */
-class DecodedSpan implements SpanView {
-  readonly signal = 'span';
-  readonly traceId: string;
-  readonly spanId: string;
-  readonly parentSpanId: string;
-  readonly name: string;
-  readonly kind: number;
+/** What a span and a log record have in common. Classes, so that no function is made for each item. */
+class DecodedItem {
   readonly scope: SpanView['scope'];
-  readonly statusCode: number;
-  readonly statusMessage: string;
-  readonly eventName = '';
-  readonly body = undefined;
-  readonly severity = '';
-  readonly #item: OtlpSpan;
   readonly #list: AttributeList;
   readonly #resource: AnyMap;
 
-  constructor({ item, scope, resource }: OtlpItem<OtlpSpan>) {
-    this.traceId = item.traceId;
-    this.spanId = item.spanId;
-    this.parentSpanId = item.parentSpanId;
-    this.name = item.name;
-    this.kind = item.kind;
+  constructor({ item, scope, resource }: OtlpItem<OtlpSpan | OtlpLogRecord>) {
     this.scope = scope;
-    this.statusCode = item.statusCode;
-    this.statusMessage = item.statusMessage;
-    this.#item = item;
     this.#list = AttributeList.from(item.attributes);
     this.#resource = resource.attributes;
   }
@@ -108,9 +87,33 @@ class DecodedSpan implements SpanView {
   resource(key: string): AnyValue {
     return this.#resource.get(key);
   }
+}
 
-  resourceAttrs(): AnyMap {
-    return this.#resource;
+class DecodedSpan extends DecodedItem implements SpanView {
+  readonly signal = 'span';
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly parentSpanId: string;
+  readonly name: string;
+  readonly kind: number;
+  readonly statusCode: number;
+  readonly statusMessage: string;
+  readonly eventName = '';
+  readonly body = undefined;
+  readonly severity = '';
+  readonly #item: OtlpSpan;
+
+  constructor(entry: OtlpItem<OtlpSpan>) {
+    super(entry);
+    const { item } = entry;
+    this.traceId = item.traceId;
+    this.spanId = item.spanId;
+    this.parentSpanId = item.parentSpanId;
+    this.name = item.name;
+    this.kind = item.kind;
+    this.statusCode = item.statusCode;
+    this.statusMessage = item.statusMessage;
+    this.#item = item;
   }
 
   events(): readonly OtlpEvent[] {
@@ -122,57 +125,29 @@ class DecodedSpan implements SpanView {
   }
 }
 
-class DecodedLog implements SpanView {
+class DecodedLog extends DecodedItem implements SpanView {
   readonly signal = 'log';
   readonly traceId: string;
   readonly spanId: string;
   readonly parentSpanId = '';
   readonly name: string;
   readonly kind = 0;
-  readonly scope: SpanView['scope'];
   readonly statusCode = 0;
   readonly statusMessage = '';
   readonly eventName: string;
   readonly body: AnyValue;
   readonly severity: string;
-  readonly #list: AttributeList;
-  readonly #resource: AnyMap;
 
-  constructor({ item, scope, resource }: OtlpItem<OtlpLogRecord>) {
+  constructor(entry: OtlpItem<OtlpLogRecord>) {
+    super(entry);
+    const { item } = entry;
     const named = item.attributes.get('event.name');
     this.eventName = typeof named === 'string' && named !== '' ? named : item.eventName;
     this.name = this.eventName;
     this.traceId = item.traceId;
     this.spanId = item.spanId;
-    this.scope = scope;
     this.body = item.body;
     this.severity = item.severityText !== '' ? item.severityText : severityName(item.severityNumber);
-    this.#list = AttributeList.from(item.attributes);
-    this.#resource = resource.attributes;
-  }
-
-  attr(key: string): AnyValue {
-    return this.#list.get(key);
-  }
-
-  attrs(): AnyMap {
-    return this.#list;
-  }
-
-  ask<T extends object>(question: KeyQuestion<T>): T {
-    return this.#list.ask(question);
-  }
-
-  at(place: number): AnyValue {
-    return this.#list.at(place);
-  }
-
-  resource(key: string): AnyValue {
-    return this.#resource.get(key);
-  }
-
-  resourceAttrs(): AnyMap {
-    return this.#resource;
   }
 
   events(): readonly OtlpEvent[] {

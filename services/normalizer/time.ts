@@ -37,10 +37,6 @@ const secondsText = (seconds: number): string => {
 export const nanosText = (nanos: bigint): string =>
   `${secondsText(Number(nanos / NANOS_PER_SECOND))}.${String(nanos % NANOS_PER_SECOND).padStart(9, '0')}`;
 
-/** Milliseconds since 1970 as ClickHouse reads a DateTime64(3, 'UTC'). */
-export const millisText = (millis: number): string =>
-  `${secondsText(Math.floor(millis / 1000))}.${pad(Math.floor(millis) % 1000, 3)}`;
-
 /** Microseconds since 1970, within what Avro and a double hold exactly. */
 export const microsOf = (nanos: bigint): number => {
   const micros = nanos / 1000n;
