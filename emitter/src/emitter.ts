@@ -156,52 +156,37 @@ const openLine = (settings: Settings): { readonly line: WaitingLine; readonly co
 /** What ExportResultCode names: 0 and 1. */
 type Exports = (result: ExportResult) => void;
 
-/** A span exporter with an emitter of its own, for `new NodeSDK({ traceExporter: new KafkaSpanExporter({ brokers }) })`. */
-export class KafkaSpanExporter implements SpanExporter {
-  readonly #emitter: Emitter;
+/** An emitter of its own, for exporters that stand alone. */
+class OwnEmitter {
+  protected readonly emitter: Emitter;
 
   constructor(options: EmitterOptions) {
-    this.#emitter = createEmitter(options);
-  }
-
-  export(spans: ReadableSpan[], resultCallback: Exports): void {
-    this.#emitter.spanExporter.export(spans, resultCallback);
+    this.emitter = createEmitter(options);
   }
 
   async forceFlush(): Promise<void> {
-    await this.#emitter.flush();
+    await this.emitter.flush();
   }
 
   shutdown(): Promise<void> {
-    return this.#emitter.shutdown();
+    return this.emitter.shutdown();
   }
 
   stats(): EmitterStats {
-    return this.#emitter.stats();
+    return this.emitter.stats();
+  }
+}
+
+/** A span exporter with an emitter of its own, for `new NodeSDK({ traceExporter: new KafkaSpanExporter({ brokers }) })`. */
+export class KafkaSpanExporter extends OwnEmitter implements SpanExporter {
+  export(spans: ReadableSpan[], resultCallback: Exports): void {
+    this.emitter.spanExporter.export(spans, resultCallback);
   }
 }
 
 /** A log record exporter with an emitter of its own. */
-export class KafkaLogRecordExporter implements LogRecordExporter {
-  readonly #emitter: Emitter;
-
-  constructor(options: EmitterOptions) {
-    this.#emitter = createEmitter(options);
-  }
-
+export class KafkaLogRecordExporter extends OwnEmitter implements LogRecordExporter {
   export(logs: ReadableLogRecord[], resultCallback: Exports): void {
-    this.#emitter.logRecordExporter.export(logs, resultCallback);
-  }
-
-  async forceFlush(): Promise<void> {
-    await this.#emitter.flush();
-  }
-
-  shutdown(): Promise<void> {
-    return this.#emitter.shutdown();
-  }
-
-  stats(): EmitterStats {
-    return this.#emitter.stats();
+    this.emitter.logRecordExporter.export(logs, resultCallback);
   }
 }
