@@ -1,3 +1,5 @@
+import { TOKEN_COLUMNS } from './ledger-entry.ts';
+
 /** Dimensions of an hour of spend: columns of `ledger_entries` that are columns of `rollup_spend` and `hourly_spend`. */
 export const SPEND_DIMENSIONS = [
   'tenant_id',
@@ -20,18 +22,7 @@ export const SPEND_DIMENSIONS = [
 ] as const;
 
 /** What may be unknown of a booking. Known and unknown are never summed into one row of a roll-up. */
-export const SPEND_MEASURES = [
-  'input_tokens',
-  'cache_read_tokens',
-  'cache_write_tokens',
-  'cache_write_1h_tokens',
-  'output_tokens',
-  'reasoning_tokens',
-  'audio_input_tokens',
-  'audio_output_tokens',
-  'cost_usd',
-  'reported_cost_usd',
-] as const;
+export const SPEND_MEASURES = [...TOKEN_COLUMNS, 'cost_usd', 'reported_cost_usd'] as const;
 
 /** Dimensions of an hour of steps: columns of `spans` that are columns of `rollup_steps` and `hourly_steps`. */
 export const STEP_DIMENSIONS = [

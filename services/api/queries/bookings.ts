@@ -1,4 +1,5 @@
-import { FIGURES, TOKEN_BUCKETS } from './figures.ts';
+import { TOKEN_COLUMNS } from '../../../schemas/ledger-entry.ts';
+import { FIGURES } from './figures.ts';
 import { type Query, READ_SETTINGS } from './query.ts';
 
 /** A live booking: what is left of a call's entries after reversals cancelled what they reverse. */
@@ -38,7 +39,7 @@ export const RUN_ENTRIES_MAX = 100_000;
 /** Every ledger entry of a run in the order it was booked: the history of every figure. */
 export const bookingsQuery = (input: { readonly tenant: string; readonly runId: string }): Query => ({
   sql: `SELECT call_id, entry_kind, trace_id, span_id, ts, booked_at, provider, model, outcome, calls,
-  ${TOKEN_BUCKETS.join(', ')},
+  ${TOKEN_COLUMNS.join(', ')},
   untold, toString(cost_usd) AS cost_usd, toString(reported_cost_usd) AS reported_cost_usd, price_id, estimated,
   unpriced_reason, reason, entry_id, reverses_entry_id
 FROM ledger_entries

@@ -1,19 +1,10 @@
+import { TOKEN_COLUMNS } from '../../../schemas/ledger-entry.ts';
+
 /**
  * The figures of the ledger, the same everywhere. `ledger_entries` is signed and append-only: only ever sum(), so a
  * reversed booking cancels. Unknown is NULL, never 0: a sum whose known part is empty is NULL, also when a known
  * booking and its reversal left a zero behind.
  */
-
-export const TOKEN_BUCKETS = [
-  'input_tokens',
-  'cache_read_tokens',
-  'cache_write_tokens',
-  'cache_write_1h_tokens',
-  'output_tokens',
-  'reasoning_tokens',
-  'audio_input_tokens',
-  'audio_output_tokens',
-] as const;
 
 // Columns are always written `e.column`: an alias of the same name would otherwise be taken for the column.
 const bucketSum = (column: string): string =>
@@ -46,7 +37,7 @@ export const FIGURES = [
   moneySum('e.estimated', 'estimated_cost_usd'),
   moneySum('notEmpty(e.untold)', 'upper_bound_cost_usd'),
   'toString(sum(e.reported_cost_usd)) AS reported_cost_usd',
-  ...TOKEN_BUCKETS.map(bucketSum),
+  ...TOKEN_COLUMNS.map(bucketSum),
 ].join(',\n  ');
 
 /** One group of FIGURES as JSON carries it. */
