@@ -1,32 +1,13 @@
-import { requireStoredData } from './data-folder.ts';
 import { type Selection, selectionSql } from './dlq-selection.ts';
-import { openClientStore } from './open-store.ts';
+import { query } from './query.ts';
 import type { World } from './world.ts';
 
 /**
  * Prints the dead letters that are meant, newest first, one line a record and service that refused it: where it stands,
  * why, whether it was replayed since. Contents are not shown. Resolves to the exit code.
  */
-export const listDeadLetters = async (
-  world: World,
-  selection: Selection,
-  format: string,
-  limit: number,
-): Promise<number> => {
-  requireStoredData(world.config);
-  const opened = await openClientStore(world);
-  try {
-    const answer = await opened.ask(listSql(selection, limit), format);
-    if (answer.isError) {
-      world.progress(answer.text.trim());
-      return 1;
-    }
-    process.stdout.write(answer.bytes);
-    return 0;
-  } finally {
-    await opened.close();
-  }
-};
+export const listDeadLetters = (world: World, selection: Selection, format: string, limit: number): Promise<number> =>
+  query(world, listSql(selection, limit), format);
 
 const listSql = (selection: Selection, limit: number): string =>
   `SELECT d.position AS position, d.service AS service, d.reason AS reason, d.items AS items, d.bytes AS bytes, d.tenant AS tenant,
