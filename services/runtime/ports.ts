@@ -184,7 +184,7 @@ export interface InsertOptions {
 /** Query parameters: `{name:Type}` in the SQL, never spliced into it. */
 export type QueryParams = Readonly<Record<string, unknown>>;
 
-/** Rows of one insert, encoded as they come, so that a large batch never stands in memory as objects. */
+/** Rows of one insert, encoded as they come: a large batch never stands in memory as objects. */
 export interface RowBlocks {
   readonly count: () => number;
   /** Throws TransportError when a row does not fit the table. */
