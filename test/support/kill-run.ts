@@ -9,7 +9,7 @@ import { type KillPlace, type Shape, startApart, startTogether } from './kill-pl
 import { endWithUs, pickTarget, startSlot } from './kill-slots.ts';
 import { createDice, type Dice } from './random.ts';
 import { writeShiftedCaptures } from './shifted-captures.ts';
-import { type StoredRows, storedRows } from './stored-rows.ts';
+import { differences, type StoredRows, storedRows } from './stored-rows.ts';
 import { runTacho, type Site, sql, until } from './tacho.ts';
 import { createWatchedSite, type Watched } from './watched-site.ts';
 
@@ -110,41 +110,36 @@ const countOf = (rows: readonly string[]): Map<string, number> => {
   return counts;
 };
 
-/**
- * A rule with `dedupe` anchors its violation at whichever step came first, and senders side by side come in another order
- * in the other place. Its id, run, rule, and severity are the same in both.
- */
-const ANCHORED: readonly string[] = ['ts', 'span_id', 'step_id', 'user_id', 'evidence'];
-const comparable = (table: string, rows: readonly string[] = []): readonly string[] =>
-  table !== 'policy_violations'
-    ? rows
-    : rows.map((row) =>
-        JSON.stringify(Object.entries(JSON.parse(row) as object).filter(([column]) => !ANCHORED.includes(column))),
-      );
-
 const compare = (killed: StoredRows, calm: StoredRows): readonly TableResult[] =>
   Object.keys(calm).map((table) => {
-    const have = countOf(comparable(table, killed[table]));
-    const should = countOf(comparable(table, calm[table]));
+    const have = countOf(killed[table] ?? []);
+    const should = countOf(calm[table] ?? []);
     let [lost, doubled] = [0, 0];
     for (const [row, count] of should) lost += Math.max(0, count - (have.get(row) ?? 0));
     for (const [row, count] of have) doubled += Math.max(0, count - (should.get(row) ?? 0));
     return { table, rows: calm[table]?.length ?? 0, lost, doubled };
   });
 
-/** Looks until both say the same; what differs after that, differs. */
-const untilSame = async (killed: Site, calm: Site, rounds: number): Promise<readonly TableResult[]> => {
-  const tenants = Array.from({ length: rounds }, (_, round) => tenantOf(round));
+/** Looks until both say the same; what differs after that, differs: `shown` are some of its rows. */
+const untilSame = async (killed: Site, calm: Site, rounds: number) => {
+  // Four senders: the requests of one run come in any order.
+  const options = {
+    tenants: Array.from({ length: rounds }, (_, round) => tenantOf(round)),
+    isUnordered: true,
+  } as const;
   let tables: readonly TableResult[] = [];
+  let shown: readonly string[] = [];
   await until(
     'both say the same',
     async () => {
-      tables = compare(await storedRows(killed, tenants), await storedRows(calm, tenants));
+      const [have, should] = [await storedRows(killed, options), await storedRows(calm, options)];
+      tables = compare(have, should);
+      shown = differences(have, should);
       return tables.every(({ lost, doubled }) => lost + doubled === 0) ? true : null;
     },
     120_000,
   ).catch(() => undefined);
-  return tables;
+  return { tables, shown };
 };
 
 const repeatedIds = async (site: Site): Promise<readonly string[]> => {
@@ -169,7 +164,7 @@ const judge = async (place: KillPlace, rounds: number, payloads: readonly OtlpPa
     for (let round = 0; round < rounds; round += 1) await sendRound(calm.site.otlp, round, payloads);
     await untilStored(calm.site, rounds);
     await untilStored(place.site, rounds);
-    const tables = await untilSame(place.site, calm.site, rounds);
+    const { tables, shown } = await untilSame(place.site, calm.site, rounds);
     const repeated = await repeatedIds(place.site);
     const different = tables.filter(({ lost, doubled }) => lost + doubled > 0);
     return {
@@ -177,6 +172,7 @@ const judge = async (place: KillPlace, rounds: number, payloads: readonly OtlpPa
       problems: [
         ...repeated,
         ...different.map(({ table, lost, doubled }) => `${table}: ${lost} rows lost, ${doubled} too many`),
+        ...shown,
       ],
     };
   } finally {

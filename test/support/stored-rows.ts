@@ -109,27 +109,35 @@ export type StoredRows = Readonly<Record<string, readonly string[]>>;
 
 const MIXED_RUNS = 'SELECT run_id FROM spans GROUP BY run_id HAVING uniqExact(signal) > 1';
 
+/** Which rows, and whether the requests of one run reached both places in the same order. */
+export interface StoredRowsOptions {
+  readonly tenants?: readonly string[];
+  /** Senders side by side: what is left out of mixed runs is left out of all. */
+  readonly isUnordered?: true;
+}
+
 const queryOf = (
   { table, leftOut, leftOutOfMixedRuns, summed = [], counts, isVersioned }: Canonical,
-  tenants: readonly string[] | null,
+  { tenants, isUnordered }: StoredRowsOptions,
 ): string => {
-  const masked = Object.keys(leftOutOfMixedRuns ?? {});
+  const anchored = Object.keys(leftOutOfMixedRuns ?? {});
+  const masked = isUnordered ? [] : anchored;
   const masks = masked.map((column) => `, if(of.run_id IN (${MIXED_RUNS}), NULL, of.${column}) AS some_${column}`);
   const sums = summed.map((column) => {
     const sum = column === 'quantities' ? 'sumMap' : 'sum';
     return `, ${sum}(of.${column}) AS net_${column}`;
   });
-  return `SELECT of.* EXCEPT (${[...Object.keys(leftOut), ...masked, ...summed].join(', ')})${masks.join('')}${sums.join('')}
+  return `SELECT of.* EXCEPT (${[...Object.keys(leftOut), ...anchored, ...summed].join(', ')})${masks.join('')}${sums.join('')}
     FROM ${table} AS of ${isVersioned ? 'FINAL' : ''}
-    ${tenants === null ? '' : `WHERE of.tenant_id IN (${tenants.map((tenant) => `'${tenant}'`).join(', ')})`}
+    ${tenants === undefined ? '' : `WHERE of.tenant_id IN (${tenants.map((tenant) => `'${tenant}'`).join(', ')})`}
     ${counts === undefined ? '' : `GROUP BY ALL HAVING net_${counts} != 0`}`;
 };
 
 /** Everything a site says of its traffic (or of that of some tenants), table by table, without what is only of the place. */
-export const storedRows = async (site: Site, tenants: readonly string[] | null = null): Promise<StoredRows> => {
+export const storedRows = async (site: Site, options: StoredRowsOptions = {}): Promise<StoredRows> => {
   const rows: Record<string, readonly string[]> = {};
   for (const canonical of CANONICAL) {
-    const found = await sql<object>(site, queryOf(canonical, tenants));
+    const found = await sql<object>(site, queryOf(canonical, options));
     rows[canonical.table] = found.map((row) => JSON.stringify(row)).sort();
   }
   return rows;
