@@ -138,6 +138,21 @@ describe('tacho audit --repair', () => {
     await harmAll(harmable.map((table) => [table, gone(table)]));
   });
 
+  test('a dropped part is found, each of its batches located, and made again', { timeout: 300_000 }, async () => {
+    // Of the tables of policy only with its rows goes the knowledge under which rules they were judged.
+    const tables = harmable.filter((table) => !table.startsWith('policy_'));
+    const drops: [table: string, statement: string][] = [];
+    for (const table of tables) {
+      const [part] = await engine.store.query<{ readonly name: string }>(
+        `SELECT name FROM system.parts WHERE database = currentDatabase() AND table = {table:String} AND active AND rows > 0
+         ORDER BY rows, name LIMIT 1`,
+        { table },
+      );
+      drops.push([table, `ALTER TABLE ${table} DROP PART '${part?.name ?? expect.fail(table)}'`]);
+    }
+    await harmAll(drops);
+  });
+
   test('doubled batches, in every table: one of each row stays', { timeout: 300_000 }, async () => {
     await harmAll(
       harmable.map((table) => [
