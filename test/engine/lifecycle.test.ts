@@ -145,6 +145,24 @@ describe('the engine process', () => {
     await engine.close();
   });
 
+  test('one that waits for the lock does not outlive its parent, and so never takes it from a living one', async () => {
+    const given = options();
+    const owner = await startEmbeddedEngine(given);
+    const waiting = spawn(process.execPath, [resolve(import.meta.dirname, '../../services/runtime/engine/child.ts')], {
+      stdio: ['pipe', 'ignore', 'pipe'],
+    });
+    const { dataDir, host, port } = given;
+    const order = { dataDir, host, port, user: 'u', password: 'p', startDeadlineMs: 600_000 };
+    const isRefused = new Promise<void>((done) => {
+      waiting.stderr.on('data', (said) => String(said).includes('Cannot lock') && done());
+    });
+    waiting.stdin.write(`${JSON.stringify(order)}\n`);
+    await isRefused;
+    waiting.stdin.end();
+    await until('the orphan ended', () => waiting.signalCode === 'SIGKILL');
+    await owner.close();
+  });
+
   test('killed under load, it comes back at the same address: no confirmed row is lost, none is doubled', async () => {
     const engine = await createSupervisedEngine(options());
     const store = storeOn(engine);

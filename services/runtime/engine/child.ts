@@ -86,9 +86,16 @@ const closeServer = (server: Server): Promise<void> =>
     server.closeIdleConnections();
   });
 
-const firstLine = async (): Promise<string> => {
-  for await (const line of createInterface({ input: process.stdin })) return line;
-  throw new Error('standard input closed before the orders came');
+/** The orders, and whether the parent is gone; it may be gone in the moment in which the orders come. */
+const readLifeline = (): { readonly orders: Promise<string>; readonly parentGone: Promise<void> } => {
+  const parentGone = new Promise<void>((resolve) => {
+    for (const event of ['end', 'close', 'error']) process.stdin.once(event, () => resolve());
+  });
+  const orders = new Promise<string>((resolve, reject) => {
+    createInterface({ input: process.stdin }).once('line', resolve);
+    void parentGone.then(() => reject(new Error('standard input closed before the orders came')));
+  });
+  return { orders, parentGone };
 };
 
 const portOf = (server: Server): number => {
@@ -129,13 +136,15 @@ const serve = async (order: ChildOrder): Promise<{ server: Server; spoolDir: str
 };
 
 const main = async (): Promise<void> => {
-  const order: ChildOrder = JSON.parse(await firstLine());
-  const parentGone = new Promise<void>((resolve) => {
-    process.stdin.once('close', () => resolve());
-    process.stdin.once('end', () => resolve());
-    process.stdin.resume();
+  const { orders, parentGone } = readLifeline();
+  const order: ChildOrder = JSON.parse(await orders);
+  // One that waits for the lock of its directory, or loads it, must not take it from the next parent's engine.
+  let isReady = false;
+  void parentGone.then(() => {
+    if (!isReady) end();
   });
   const { server, spoolDir } = await serve(order);
+  isReady = true;
   say({ kind: 'ready', port: portOf(server) });
   await parentGone;
   await Promise.race([closeServer(server), systemClock.sleep(DRAIN_MS)]);
@@ -143,6 +152,11 @@ const main = async (): Promise<void> => {
   end();
 };
 
+// Nobody reads what it says any more, or something broke: an orderly exit could hang (see `end`).
+process.stdout.on('error', end);
+process.on('uncaughtException', (cause) => {
+  process.stderr.write(`${cause.stack}\n`, end);
+});
 process.on('SIGINT', () => undefined); // Ctrl-C reaches the whole group; the parent decides when the engine ends.
 try {
   await main();
