@@ -16,6 +16,8 @@ describe('the ledger as a fold', () => {
       ['ledger_entries', 1],
       ['span_duplicates', 0],
       ['runs', 1],
+      ['run_links', 0],
+      ['scores', 0],
     ]);
     expect(tables[0]?.rows[0]).toMatchObject({ cost_usd: '0.000225000000', labels: { team: 'x' } });
     expect(hours).toEqual([1_794_999_600]);

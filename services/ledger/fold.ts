@@ -11,7 +11,7 @@ import { emptyState, type LedgerState, parseState, serialiseState } from './stat
  */
 export const createLedgerFold = (prices: PriceBook): Fold<AgentStep, LedgerState> => ({
   service: 'ledger',
-  tables: ['ledger_entries', 'span_duplicates', 'runs'],
+  tables: ['ledger_entries', 'span_duplicates', 'runs', 'run_links', 'scores'],
   decode: (record) => decodeAgentStep(record.value),
   keyOf: (step) => `${step.tenant_id}|${step.run_id}`,
   empty: emptyState,

@@ -10,7 +10,9 @@ import { type Evidence, evidenceOf, isLeaf, preferCopy } from './evidence.ts';
 import type { PriceBook } from './prices/price.ts';
 import { addToTally, runFacts } from './run-facts.ts';
 import { buildRunGraph, type RunGraph } from './run-graph.ts';
+import { runLinkRows } from './run-links.ts';
 import { type RunWide, runWideOf } from './run-wide.ts';
+import { scoreRows } from './scores.ts';
 import {
   type HeldStep,
   isAtOrBefore,
@@ -99,7 +101,13 @@ export const stepRun = (
     batch_id: context.batchId,
     logged_at: moment.at,
   };
-  return { state: next, tables: tablesOf(entries, taken.copies, row, moment), hours: hoursOf(entries) };
+  const held = [...state.steps.values()].map(({ evidence }) => evidence);
+  const tables = [
+    ...tablesOf(entries, taken.copies, row, moment),
+    runLinkRows(run, [...taken.news, ...taken.copies], held, context),
+    scoreRows(taken.news, context),
+  ];
+  return { state: next, tables, hours: hoursOf(entries) };
 };
 
 const pricedBefore = (state: LedgerState, callId: string) => {
@@ -117,6 +125,8 @@ interface Intake {
   readonly marks: LedgerState['marks'];
   /** Steps that came again from another log position, to be written down. */
   readonly copies: readonly AgentStep[];
+  /** Steps that came for the first time, held or not. */
+  readonly news: readonly AgentStep[];
   readonly spilledSteps: readonly Evidence[];
 }
 
@@ -128,6 +138,7 @@ const takeIn = (state: LedgerState, inputs: readonly AgentStep[], limits: HeldLi
     duplicates: new Set(state.duplicates),
     marks,
     copies: [] as AgentStep[],
+    news: [] as AgentStep[],
     spilledSteps: [] as Evidence[],
   };
   for (const step of inputs) {
@@ -135,7 +146,7 @@ const takeIn = (state: LedgerState, inputs: readonly AgentStep[], limits: HeldLi
     const isOld = isAtOrBefore(position, marks.get(position.log));
     if (!isOld) marks.set(position.log, position);
     const held = intake.steps.get(step.step_id);
-    if (held === undefined) takeNew(intake, evidenceOf(step), position, isOld, limits);
+    if (held === undefined) takeNew(intake, step, position, isOld, limits);
     else if (!isSamePosition(held.position, position)) takeCopy(intake, step, held, isOld, limits);
   }
   return intake;
@@ -145,20 +156,18 @@ interface OpenIntake extends Intake {
   readonly steps: Map<string, HeldStep>;
   readonly duplicates: Set<string>;
   readonly copies: AgentStep[];
+  readonly news: AgentStep[];
   readonly spilledSteps: Evidence[];
 }
 
-const takeNew = (
-  intake: OpenIntake,
-  evidence: Evidence,
-  position: Position,
-  isOld: boolean,
-  limits: HeldLimits,
-): void => {
+const takeNew = (intake: OpenIntake, step: AgentStep, position: Position, isOld: boolean, limits: HeldLimits): void => {
+  const evidence = evidenceOf(step);
   const heldMax = limits.stepsMax + (evidence.call === null ? 0 : limits.callsReserve);
-  if (intake.steps.size < heldMax) intake.steps.set(evidence.step_id, { evidence, position });
+  const isHeld = intake.steps.size < heldMax;
+  if (isHeld) intake.steps.set(evidence.step_id, { evidence, position });
   // Not held, so a redelivery of it is told by the mark alone.
   else if (!isOld) intake.spilledSteps.push(evidence);
+  if (isHeld || !isOld) intake.news.push(step);
 };
 
 const takeCopy = (intake: OpenIntake, step: AgentStep, held: HeldStep, isOld: boolean, limits: HeldLimits): void => {

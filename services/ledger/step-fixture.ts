@@ -1,5 +1,6 @@
 import { type AgentStep, BLANK_CALL, BLANK_STEP, type StepCall } from '../../schemas/agent-step.ts';
 import { type LedgerEntry, TOKEN_COLUMNS } from '../../schemas/ledger-entry.ts';
+import type { Row } from '../runtime/ports.ts';
 import type { FoldContext } from '../runtime/stream/fold-task.ts';
 import { COST_DECIMALS, formatCost, parseScaled } from './money.ts';
 import { bookOf, buildRate, type Price, type PriceBook, type PriceSource } from './prices/price.ts';
@@ -85,6 +86,8 @@ export interface Ran {
   readonly entries: readonly LedgerEntry[];
   readonly duplicates: readonly Readonly<Record<string, unknown>>[];
   readonly run: Readonly<Record<string, unknown>>;
+  readonly links: readonly Readonly<Record<string, unknown>>[];
+  readonly scores: readonly Readonly<Record<string, unknown>>[];
 }
 
 /** Runs batches through the fold, with a round trip of the state through its text between any two of them. */
@@ -95,19 +98,21 @@ export const runBatches = (
   key: string = TEST_KEY,
 ): Ran => {
   let state = emptyState(key);
-  const entries: LedgerEntry[] = [];
-  const duplicates: Readonly<Record<string, unknown>>[] = [];
-  let run: Readonly<Record<string, unknown>> = {};
+  const written = new Map<string, Row[]>();
   for (const [at, batch] of batches.entries()) {
     const result = stepRun(parseState(serialiseState(state)), batch, contextOf(at), prices, limits);
     state = result.state;
-    for (const { table, rows } of result.tables) {
-      if (table === 'ledger_entries') entries.push(...(rows as readonly unknown[] as readonly LedgerEntry[]));
-      if (table === 'span_duplicates') duplicates.push(...rows);
-      if (table === 'runs') run = rows[0] ?? {};
-    }
+    for (const { table, rows } of result.tables) written.set(table, [...(written.get(table) ?? []), ...rows]);
   }
-  return { state, entries, duplicates, run };
+  const rowsOf = (table: string): readonly Row[] => written.get(table) ?? [];
+  return {
+    state,
+    entries: rowsOf('ledger_entries') as readonly unknown[] as readonly LedgerEntry[],
+    duplicates: rowsOf('span_duplicates'),
+    run: rowsOf('runs').at(-1) ?? {},
+    links: rowsOf('run_links'),
+    scores: rowsOf('scores'),
+  };
 };
 
 /** The batch of that number: half a second of log time apart. */

@@ -51,6 +51,8 @@ const CANONICAL: readonly Canonical[] = [
     counts: 'calls',
   },
   { table: 'runs', leftOut: { ...BATCHES, version: 'grows along the log' }, isVersioned: true },
+  { table: 'run_links', leftOut: { ...BATCHES, version: 'grows along the log' }, isVersioned: true },
+  { table: 'scores', leftOut: BATCHES },
   {
     table: 'lineage_edges',
     leftOut: { ...BATCHES, edge_id: REVISIONS, reverses_edge_id: REVISIONS },
