@@ -4,6 +4,7 @@ import { anthropicSdk } from './anthropic-sdk.ts';
 import { generic } from './generic.ts';
 import { genkit } from './genkit.ts';
 import { googleAdk } from './google-adk.ts';
+import { langfuse } from './langfuse.ts';
 import { otelGenAi } from './otel-gen-ai.ts';
 import { strands } from './strands.ts';
 import { vercelAi7 } from './vercel-ai7.ts';
@@ -14,6 +15,7 @@ import { vercelAi7 } from './vercel-ai7.ts';
  */
 export const CONVENTIONS: readonly Convention[] = [
   anthropicSdk, // by scope alone; its spans stand inside traces of every other family
+  langfuse, // by its scope or the type of an observation; its `gen_ai.*`, where an application adds them, mean less
   genkit, // a key prefix nobody else uses
   googleAdk, // by scope; its attributes look like otel-gen-ai with another meaning of output
   strands, // by its own keys; looks like otel-gen-ai with another meaning of input

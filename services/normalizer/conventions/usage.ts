@@ -123,11 +123,15 @@ const COST_USD_MAX = 1e9;
 /** Cost the emitter itself reports, as decimal text. 0 is what SDKs say for an unknown price, so it is not said. */
 export const readReportedCost = (view: SpanView): string | undefined => {
   for (const place of view.ask(COST)) {
-    const cost = Number(asText(view.at(place)) ?? Number.NaN);
-    if (cost > 0 && cost < COST_USD_MAX) return cost.toFixed(COST_DIGITS).replace(/\.?0+$/, '');
+    const cost = costText(Number(asText(view.at(place)) ?? Number.NaN));
+    if (cost !== undefined) return cost;
   }
   return undefined;
 };
+
+/** An amount an SDK counted in floats, in USD, as decimal text; undefined for 0 and for what cannot be a cost. */
+export const costText = (cost: number): string | undefined =>
+  cost > 0 && cost < COST_USD_MAX ? cost.toFixed(COST_DIGITS).replace(/\.?0+$/, '') : undefined;
 
 /** A leaf: describes one model call itself, with or without figures. */
 export const leafCall = (
