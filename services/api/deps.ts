@@ -1,3 +1,4 @@
+import type { RunExplanation } from '../../schemas/call-explanation.ts';
 import type { Access } from '../runtime/access.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import type { PipelineReport } from '../runtime/pipeline.ts';
@@ -22,6 +23,11 @@ export interface ApiDeps {
   readonly metrics: Metrics;
   /** What this process knows of its services. */
   readonly pipeline: () => PipelineReport;
+  /**
+   * Why the figures of a run are what they are, from the ledger's stored state of it: the ledger's own rules. Throws
+   * InvariantError for a state of another version.
+   */
+  readonly explainRun: (stateText: string) => RunExplanation;
   /** Recorded traffic is being played in under tenant `demo`. */
   readonly demo: boolean;
 }

@@ -1,6 +1,7 @@
 import { TOPICS } from '../../schemas/topics.ts';
 import type { Budget } from '../alerter/budgets/budget.ts';
 import { createApi } from '../api/service.ts';
+import { explainRun } from '../ledger/explain.ts';
 import { createLedgerFold } from '../ledger/fold.ts';
 import { createPriceBook } from '../ledger/prices/registry.ts';
 import { createLineageFold } from '../lineage/fold.ts';
@@ -55,8 +56,14 @@ export const receiverOf = (world: World, adapters: Adapters): Receiver => {
 export const apiOf = (world: World, adapters: Adapters, pipeline: () => PipelineReport, demo: boolean): Service =>
   createApi(
     { host: world.config.api.host, port: world.config.api.port, readonlyStore: adapters.readonlyStore },
-    { ...adapters, ...portsOf(world), log: reservedLog(world, adapters), pipeline, demo },
+    { ...adapters, ...portsOf(world), log: reservedLog(world, adapters), pipeline, explainRun: explainer(), demo },
   );
+
+/** The ledger's own rules, lent to who shows its figures: services do not import each other. */
+const explainer = () => {
+  const prices = createPriceBook();
+  return (stateText: string) => explainRun(stateText, prices);
+};
 
 /** A start has better things to do; then a pass a minute. */
 const ROLLUP = { firstMs: 30_000, everyMs: 60_000 } as const;

@@ -1,6 +1,8 @@
 import type { FastifyInstance } from 'fastify';
 import type { ApiParts } from '../../services/api/deps.ts';
 import { buildApi } from '../../services/api/service.ts';
+import { explainRun } from '../../services/ledger/explain.ts';
+import { createPriceBook } from '../../services/ledger/prices/registry.ts';
 import { createAccess } from '../../services/runtime/access-tokens.ts';
 import { systemClock, systemRandom } from '../../services/runtime/clock.ts';
 import { createMemoryEventLog } from '../../services/runtime/event-log/memory.ts';
@@ -10,6 +12,8 @@ import { silentLogger, startTestEngine, type TestEngine } from './engine.ts';
 import { richRunRows } from './seed-rich-run.ts';
 import { insertRows, seedRows } from './seed-rows.ts';
 import { watchRows } from './seed-watch.ts';
+
+const TEST_BOOK = createPriceBook();
 
 /** The parts of an api over a given store, as `main.ts` would wire them for a caller on this machine. */
 export const testContext = (store: Store, change: Partial<ApiParts> = {}): ApiParts => ({
@@ -43,6 +47,7 @@ export const testContext = (store: Store, change: Partial<ApiParts> = {}): ApiPa
       { service: 'ledger', state: 'ok', detail: '', partitions: [] },
     ],
   }),
+  explainRun: (stateText) => explainRun(stateText, TEST_BOOK),
   demo: true,
   ...change,
 });

@@ -7,6 +7,7 @@ import { lineageRoutes } from './lineage.ts';
 import { pipelineRoutes } from './pipeline.ts';
 import { policyRoutes } from './policies.ts';
 import type { Route } from './route.ts';
+import { runCallRoutes } from './run-calls.ts';
 import { runRoutes } from './runs.ts';
 import { sqlRoutes } from './sql.ts';
 import { violationRoutes } from './violations.ts';
@@ -17,6 +18,7 @@ import { violationRoutes } from './violations.ts';
  */
 export const apiRoutes: readonly Route[] = [
   ...runRoutes,
+  ...runCallRoutes,
   ...lineageRoutes,
   ...costRoutes,
   ...violationRoutes,

@@ -80,6 +80,7 @@ const getRun = defineRoute({
     totals: figuresShape,
     bookings: z.array(bookingShape),
     entries: z.array(bookingShape).describe('The history: bookings, reversals and what replaced them.'),
+    calls: z.string().describe('Where each figure is explained: who told it, who was believed and why, line by line.'),
   }),
   run: async ({ caller, params, query }, context) => {
     const found = await findRun(context, tenantScope(caller, query.tenant), params.run_id);
@@ -94,6 +95,7 @@ const getRun = defineRoute({
       totals: onlyTotal(totals),
       bookings: [...bookings.standing].map(bookingJson),
       entries: [...bookings.entries].map(bookingJson),
+      calls: `/api/v1/runs/${encodeURIComponent(params.run_id)}/calls?tenant=${encodeURIComponent(found.tenant)}`,
     };
   },
 });
