@@ -30,10 +30,10 @@ export const createPipelineLog = async (): Promise<MemoryEventLog> => {
   return log;
 };
 
-/** The tasks of the normalizer and of what folds its steps, as `tacho up` has them. */
-export const pipelineTasks = (store: Store): readonly StreamTask[] => {
+/** The tasks of the normalizer and of what folds its steps, as `tacho up` has them. Tenant '': as each record's header says. */
+export const pipelineTasks = (store: Store, tenant = 'demo'): readonly StreamTask[] => {
   const deps = { store, logger: silentLogger, metrics: createMetrics() };
-  const source = { tenant: 'demo', tenant_from: 'header', vantage: 'agent' } as const;
+  const source = { tenant, tenant_from: 'header', vantage: 'agent' } as const;
   const normalizer = createNormalizerTask(
     {
       sources: [
@@ -52,7 +52,7 @@ export const pipelineTasks = (store: Store): readonly StreamTask[] => {
 };
 
 /** The normalizer and what folds its steps, as `tacho up` wires them, on a given log and store. */
-export const createPipeline = (log: EventLog, store: Store): readonly StreamService[] => {
+export const createPipeline = (log: EventLog, store: Store, tenant = 'demo'): readonly StreamService[] => {
   const deps = { log, store, clock: systemClock, logger: silentLogger, metrics: createMetrics() };
   const settings = {
     batchRecordsMax: 20,
@@ -63,7 +63,7 @@ export const createPipeline = (log: EventLog, store: Store): readonly StreamServ
       throw error;
     },
   };
-  return pipelineTasks(store).map((task) => createStreamService(deps, task, settings));
+  return pipelineTasks(store, tenant).map((task) => createStreamService(deps, task, settings));
 };
 
 /** The rules of config/policies, in force from the beginning and for ever. */
