@@ -5,7 +5,9 @@ import { COST_DIMENSIONS, COST_STEP_NAMES, costsQuery } from './costs.ts';
 import { agentsQuery, breakdownQuery } from './overview.ts';
 import { confirmedEndsQuery, coverQuery, deadLettersQuery, manifestQuery } from './pipeline.ts';
 import type { Query } from './query.ts';
-import { runCountsQuery, runQuery, runsQuery, sessionRunsQuery } from './runs.ts';
+import { runLinksQuery, runsOfIdsQuery, sessionRunsQuery } from './run-links.ts';
+import { runCountsQuery, runQuery, runsQuery } from './runs.ts';
+import { scoresQuery } from './scores.ts';
 import { runTenantsQuery, stepQuery, stepsQuery } from './steps.ts';
 
 const range = { fromMs: 1_000, toMs: 2_000 };
@@ -31,6 +33,9 @@ const every = (text: string): Readonly<Record<string, Query>> => ({
   run_counts: runCountsQuery({ tenant: text, range, q: text }),
   run: runQuery({ tenant: text, runId: text }),
   session: sessionRunsQuery({ tenant: text, sessionId: text }),
+  run_links: runLinksQuery({ tenant: text, runIds: [text], limit: 10 }),
+  runs_of_ids: runsOfIdsQuery({ tenant: text, runIds: [text] }),
+  scores: scoresQuery({ tenant: text, runId: text }),
   steps: stepsQuery({
     tenant: text,
     runId: text,

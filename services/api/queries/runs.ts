@@ -147,15 +147,3 @@ export const runQuery = (input: { readonly tenant: string | null; readonly runId
     params: where.params,
   };
 };
-
-/** The runs of a session, oldest first. */
-export const sessionRunsQuery = (input: { readonly tenant: string | null; readonly sessionId: string }): Query => {
-  const where = whereOf([
-    { sql: 'session_id = {session_id:String}', params: { session_id: input.sessionId } },
-    tenantIs(input.tenant),
-  ]);
-  return {
-    sql: `SELECT ${RUN_COLUMNS}\nFROM runs FINAL\n${where.sql}\nORDER BY first_ts, run_id\nLIMIT 1000\n${READ_SETTINGS}`,
-    params: where.params,
-  };
-};

@@ -2,9 +2,12 @@ import { z } from 'zod';
 import { type BookingRow, runTotalsQuery } from '../queries/bookings.ts';
 import type { ContentRow } from '../queries/content.ts';
 import type { Figures } from '../queries/figures.ts';
-import { type RunRow, runsQuery, sessionRunsQuery } from '../queries/runs.ts';
+import { sessionRunsQuery } from '../queries/run-links.ts';
+import { type RunRow, runsQuery } from '../queries/runs.ts';
+import { type ScoreRow, scoresQuery } from '../queries/scores.ts';
 import { type StepDetailRow, stepsQuery } from '../queries/steps.ts';
 import { bookingsOfSteps, findRun, onlyTotal, read, readBookings, readContent } from '../reads.ts';
+import { readRunTree } from '../run-tree.ts';
 import { onlyTenant, tenantScope } from '../tenant-scope.ts';
 import { isoOf } from '../time.ts';
 import {
@@ -19,7 +22,16 @@ import {
   text,
 } from './inputs.ts';
 import { defineRoute, noBody, noParams, type Route } from './route.ts';
-import { bookingShape, contentShape, figuresShape, rangeShape, runShape, stepShape } from './shapes.ts';
+import {
+  bookingShape,
+  contentShape,
+  figuresShape,
+  rangeShape,
+  runShape,
+  runTreeShape,
+  scoreShape,
+  stepShape,
+} from './shapes.ts';
 
 /** A run as JSON: the row without what only pages and cursors need. */
 const runJson = ({ first_ts_micros: _micros, version: _version, logged_at: _logged, ...run }: RunRow) => run;
@@ -68,7 +80,7 @@ const listRuns = defineRoute({
 const getRun = defineRoute({
   method: 'GET',
   path: '/runs/:run_id',
-  summary: 'One run: totals, the bookings that stand, and every entry behind them.',
+  summary: 'One run: totals, the bookings that stand, every entry behind them, its tree of runs, its evaluations.',
   needs: 'read',
   params: runIdParams,
   query: z.strictObject({ tenant: tenantInput }),
@@ -80,13 +92,18 @@ const getRun = defineRoute({
     totals: figuresShape,
     bookings: z.array(bookingShape),
     entries: z.array(bookingShape).describe('The history: bookings, reversals and what replaced them.'),
+    tree: runTreeShape,
+    scores: z.array(scoreShape),
     calls: z.string().describe('Where each figure is explained: who told it, who was believed and why, line by line.'),
   }),
   run: async ({ caller, params, query }, context) => {
     const found = await findRun(context, tenantScope(caller, query.tenant), params.run_id);
-    const [bookings, totals] = await Promise.all([
+    const of = { tenant: found.tenant, runId: params.run_id };
+    const [bookings, totals, tree, scores] = await Promise.all([
       readBookings(context, found.tenant, params.run_id),
       read<Figures>(context, runTotalsQuery({ tenant: found.tenant, runIds: [params.run_id] })),
+      readRunTree(context, found.tenant, params.run_id),
+      read<ScoreRow>(context, scoresQuery(of)),
     ]);
     return {
       tenant_id: found.tenant,
@@ -95,6 +112,8 @@ const getRun = defineRoute({
       totals: onlyTotal(totals),
       bookings: [...bookings.standing].map(bookingJson),
       entries: [...bookings.entries].map(bookingJson),
+      tree: { ...tree, runs: tree.runs.map(runJson) },
+      scores,
       calls: `/api/v1/runs/${encodeURIComponent(params.run_id)}/calls?tenant=${encodeURIComponent(found.tenant)}`,
     };
   },

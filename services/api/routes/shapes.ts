@@ -60,6 +60,39 @@ export const runShape = z.object({
   cost_usd: money,
 });
 
+export const runTreeShape = z
+  .object({
+    root_run_id: z.string().describe('The run the work began with.'),
+    runs: z.array(runShape).describe('Oldest first, the run itself among them.'),
+    links: z.array(
+      z.object({
+        run_id: z.string(),
+        root_run_id: z
+          .string()
+          .describe('A run of this id may not be stored: several name it, and so belong together.'),
+        reason: z.enum(['hand_off', 'span_link', 'conversation', 'mcp_call']),
+        session_id: z.string().nullable(),
+      }),
+    ),
+    totals: figuresShape,
+    is_cut: z.boolean().describe('More belongs to it than was read.'),
+  })
+  .describe('The runs this one belongs with: linked, handed over, or of one conversation.');
+
+export const scoreShape = z.object({
+  score_id: z.string(),
+  ts: moment,
+  run_id: z.string(),
+  trace_id: z.string(),
+  span_id: z.string().describe("What was judged, as far as it was told; '' when it was not."),
+  step_id: z.string().describe('The step that tells the evaluation.'),
+  response_id: z.string().nullable(),
+  name: z.string(),
+  value: z.number().nullable(),
+  label: z.string().nullable(),
+  evaluator: z.string().nullable(),
+});
+
 export const bookingShape = z.object({
   entry_id: z.string(),
   entry_kind: z.string(),
