@@ -18,9 +18,6 @@ export interface FaultyStore {
   readonly close: () => Promise<void>;
 }
 
-/** What a ClickHouse takes as a URL (http_max_uri_size); Node's own servers take 16 KiB. */
-const HEAD_BYTES_MAX = 1024 * 1024;
-
 /** Stands before the ClickHouse at `target` and passes requests on as the fault says. */
 export const startFaultyStore = async (target: string): Promise<FaultyStore> => {
   let fault: StoreFault = { kind: 'none' };
@@ -47,7 +44,7 @@ export const startFaultyStore = async (target: string): Promise<FaultyStore> => 
     }
     pass(request, response);
   };
-  const server = createServer({ maxHeaderSize: HEAD_BYTES_MAX }, (request, response) => void serve(request, response));
+  const server = createServer((request, response) => void serve(request, response));
   server.keepAliveTimeout = 30_000;
   await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready));
   const cut = (): void => {

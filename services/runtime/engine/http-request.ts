@@ -87,7 +87,8 @@ export const readRequest = (url: URL, headers: IncomingHttpHeaders, owner: Owner
   };
 };
 
-const checkedName = (name: string): string => {
+/** A name of a parameter or setting. Throws EngineError when it is none. */
+export const checkedName = (name: string): string => {
   if (!NAME.test(name)) throw new EngineError(115, 'UNKNOWN_SETTING', `Unknown setting '${name.slice(0, 60)}'`);
   return name;
 };

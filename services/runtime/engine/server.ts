@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { EngineFacts } from './child-protocol.ts';
 import { EngineError, toEngineError } from './engine-error.ts';
 import { type Answer, type Executor, execute } from './execute.ts';
+import { readForm } from './form.ts';
 import { handshakeAnswer, isHandshake } from './go-handshake.ts';
 import { answerEncoding, encodeAnswer, readBody } from './http-codec.ts';
 import { type EngineRequest, isAllowedOrigin, isLoopbackHost, type Owner, readRequest } from './http-request.ts';
@@ -122,11 +123,12 @@ const answerQuery = async (
 
 const runQuery = async (
   door: Door,
-  asked: EngineRequest,
+  told: EngineRequest,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<Answer> => {
-  const body = request.method === 'GET' ? [] : await readBody(request, BODY_BYTES_MAX[asked.role]);
+  const sent = request.method === 'GET' ? [] : await readBody(request, BODY_BYTES_MAX[told.role]);
+  const { asked, body } = await readForm(request.headers['content-type'], told, sent);
   const sql = asked.sql ?? (body.length === 1 ? (body[0]?.toString('utf8') ?? '') : '');
   if (isHandshake(sql, asked.format, asked.clientRevision)) {
     return { format: 'Native', body: handshakeAnswer(door.facts, asked.clientRevision) };

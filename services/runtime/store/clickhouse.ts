@@ -66,6 +66,8 @@ const connect = (settings: StoreSettings): ClickHouseClient =>
     // Our own deadlines are shorter and tell a time-out from other failures; this only catches a leak.
     request_timeout: 2 * COMMAND_DEADLINE_MS,
     max_open_connections: SOCKETS_MAX,
+    // In a URL proxies take 8 or 16 KiB, of which a fold's keys are more.
+    use_multipart_params_auto: true,
     keep_alive: { enabled: true, idle_socket_ttl: IDLE_SOCKET_MS },
     compression: {
       request: isLoopback(settings.url) ? false : { codec: 'zstd', level: 1 },

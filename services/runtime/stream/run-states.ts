@@ -9,7 +9,7 @@ export interface StatePlace {
   readonly first: number;
 }
 
-/** Keys of one query: parameters travel in the URL, of which servers take 1 MiB, and proxies before them less. */
+/** Keys of one query: of one parameter a server takes 128 KiB (`http_max_field_value_size`). */
 const KEYS_MAX = 500;
 const KEYS_BYTES_MAX = 64 * 1024;
 /** States of one answer: a state can have megabytes, and an answer becomes one text. */
@@ -54,7 +54,7 @@ export async function* readStates(
   }
 }
 
-/** Cuts by count and by what the keys take in a URL. */
+/** Cuts by count and by what the keys take at most, each byte escaped. */
 const piecesOf = (keys: readonly string[]): readonly (readonly string[])[] => {
   const pieces: string[][] = [];
   let bytes = KEYS_BYTES_MAX;
