@@ -108,13 +108,19 @@ const sharedColumns = (frame: StepFrame, facts: StepFacts, origin: RecordOrigin,
   response_id: name(facts.responseId),
   region: name(facts.region),
   service_tier: name(facts.serviceTier),
-  status: facts.isFailed === true ? ('error' as const) : frame.status,
+  status: statusOf(frame, facts),
   error_type: facts.isFailed === true ? name(facts.errorType) : null,
   error_message: errorMessage(facts, redactor),
   attempt: facts.attempt ?? null,
   flags: flagsOf(frame, facts),
   labels: redactedMap(facts.labels, redactor),
 });
+
+/** A convention may know better than the status: a sign of failure it lacks, or a failure it took over from elsewhere. */
+const statusOf = (frame: StepFrame, facts: StepFacts): Status => {
+  if (facts.isFailed === true) return 'error';
+  return facts.isFailed === false && frame.status === 'error' ? 'unset' : frame.status;
+};
 
 /** The row of `spans`. One literal each, here and below: objects made by spreading others are many times slower. */
 const rowOf = (shared: Shared, frame: StepFrame, facts: StepFacts, origin: RecordOrigin): Row => ({

@@ -39,6 +39,8 @@ export interface CallFacts {
   readonly operation?: string | undefined;
   readonly usage: Usage;
   readonly semantics: UsageSemantics;
+  /** Whether the call itself failed, where that is not what the step's own outcome says. */
+  readonly isFailed?: boolean | undefined;
   readonly isEstimated?: boolean;
   readonly quantities?: Readonly<Record<string, number>>;
   /** Decimal text, USD. */
@@ -73,7 +75,7 @@ export interface StepFacts {
   readonly region?: string | undefined;
   readonly serviceTier?: string | undefined;
   readonly call?: CallFacts | undefined;
-  /** A sign of failure besides the status (tool result with an error, success=false …). */
+  /** A sign of failure besides the status (tool result with an error, success=false …); false: whatever the status says. */
   readonly isFailed?: boolean | undefined;
   readonly errorType?: string | undefined;
   readonly errorMessage?: string | undefined;

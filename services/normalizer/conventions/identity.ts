@@ -19,7 +19,8 @@ const APPLICATION_PREFIXES = [
   'tacho.label.',
 ] as const;
 
-const SESSION_NAMES = [
+/** What applications call a conversation and a person in metadata of their own. */
+export const SESSION_NAMES = [
   'session_id',
   'sessionId',
   'thread_id',
@@ -29,7 +30,7 @@ const SESSION_NAMES = [
   'chat_id',
   'chatId',
 ];
-const USER_NAMES = ['user_id', 'userId', 'user', 'resourceId'];
+export const USER_NAMES = ['user_id', 'userId', 'user', 'resourceId'];
 
 const SESSION = keySet('gen_ai.conversation.id', 'session.id', 'langfuse.session.id', 'conversation.id');
 const USER = keySet(

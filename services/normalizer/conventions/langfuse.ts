@@ -3,6 +3,7 @@ import { field, isObject, type Json, unwrap } from '../json.ts';
 import type { SpanView } from '../span-view.ts';
 import type { Convention, StepFacts } from '../step-facts.ts';
 import { familyKeys, readByKeys } from './family.ts';
+import { AGENT_INTEGRATION, isAgentGraph } from './langchain.ts';
 import { costText } from './usage.ts';
 import { DISJOINT, usageOfMap } from './usage-map.ts';
 import { hasAttr, jsonAttr, keySet, textAttr } from './values.ts';
@@ -31,6 +32,9 @@ const SAID = {
   type: keySet('langfuse.observation.type', 'langfuse.observation.usage_details', 'langfuse.observation.model.name'),
   level: keySet('langfuse.observation.level'),
   statusMessage: keySet('langfuse.observation.status_message'),
+  integration: keySet('langfuse.observation.metadata.ls_integration'),
+  node: keySet('langfuse.observation.metadata.langgraph_node'),
+  input: keySet('langfuse.observation.input'),
   model: keySet('langfuse.observation.model.name'),
 };
 
@@ -64,8 +68,14 @@ const kindOf = (view: SpanView): StepKind => {
   const kind = KIND_OF_TYPE.get(type);
   // Wrapped OpenAI clients call every request a generation.
   if (kind === 'llm' && EMBEDDING_MODEL.test(textAttr(view, SAID.model) ?? '')) return 'embedding';
-  return kind ?? 'other';
+  return kind ?? (isLangChainAgent(view) ? 'agent' : 'other');
 };
+
+/** The LangChain handler makes the graph of an agent a mere span; what it was given are messages. */
+const isLangChainAgent = (view: SpanView): boolean =>
+  textAttr(view, SAID.integration) === AGENT_INTEGRATION &&
+  isAgentGraph(view.name, textAttr(view, SAID.node)) &&
+  textAttr(view, SAID.input)?.startsWith('{"messages"') === true;
 
 const readLangfuse = (view: SpanView): StepFacts => {
   const kind = kindOf(view);

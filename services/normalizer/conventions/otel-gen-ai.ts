@@ -1,8 +1,8 @@
 import { KeyQuestion } from '../../../schemas/otlp/key-shape.ts';
 import type { StepKind } from '../../../schemas/step-kinds.ts';
-import { field, type Json } from '../json.ts';
 import type { SpanView } from '../span-view.ts';
 import type { CallFacts, ContentPart, Convention, StepFacts } from '../step-facts.ts';
+import { isErrorResult } from './family.ts';
 import { readIdentity } from './identity.ts';
 import { isMessageEvent, readLogMessage, readSpanEvents } from './message-events.ts';
 import { readMessages, toolContent, toolDefinitions } from './messages.ts';
@@ -64,6 +64,7 @@ const SAID = {
   anyModel: keySet('gen_ai.request.model', 'gen_ai.response.model'),
   responseId: keySet('gen_ai.response.id'),
   isStreamed: keySet('gen_ai.request.stream', 'gen_ai.request.is_stream'),
+  finishReasons: keySet('gen_ai.response.finish_reasons'),
 };
 
 /** MCP methods that are steps of their own kind; the rest of the protocol is plumbing. */
@@ -145,9 +146,15 @@ const readFacts = (view: SpanView): Readonly<Record<string, string>> => {
   return facts;
 };
 
-/** A tool result that says itself that it failed, although the span ended well. */
-const isErrorResult = (result: Json | undefined): boolean =>
-  field(result, 'isError') === true || field(result, 'is_error') === true;
+/** Finish reason `error`: a generation that ended abnormally, whatever the status says (semconv). */
+const endedInError = (view: SpanView): boolean => {
+  for (const place of view.ask(SAID.finishReasons)) {
+    const said = view.at(place);
+    // A list, or a list in a text.
+    if (Array.isArray(said) ? said.includes('error') : said === 'error' || said === '["error"]') return true;
+  }
+  return false;
+};
 
 /** Reads the official conventions; `dialect` says where an emitter differs. */
 export const readGenAi = (view: SpanView, dialect: GenAiDialect = {}): StepFacts => {
@@ -177,7 +184,11 @@ export const readGenAi = (view: SpanView, dialect: GenAiDialect = {}): StepFacts
     responseId: textAttr(view, SAID.responseId),
     call,
     ...outcome,
-    isFailed: outcome.isFailed || textAttr(view, SAID.toolStatus) === 'error' || isErrorResult(toolResult),
+    isFailed:
+      outcome.isFailed ||
+      textAttr(view, SAID.toolStatus) === 'error' ||
+      isErrorResult(toolResult) ||
+      (isModelOperation(stepKind) && endedInError(view)),
     attempt: readAttempt(view),
     isStreamed: boolAttr(view, SAID.isStreamed),
     flags: [...flags, ...(view.eventName === DETAILS_EVENT && call !== undefined ? ['repeats_span'] : [])],

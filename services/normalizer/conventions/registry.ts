@@ -5,6 +5,10 @@ import { generic } from './generic.ts';
 import { genkit } from './genkit.ts';
 import { googleAdk } from './google-adk.ts';
 import { langfuse } from './langfuse.ts';
+import { langsmith } from './langsmith.ts';
+import { mastra } from './mastra.ts';
+import { openaiAgents } from './openai-agents.ts';
+import { openinference } from './openinference.ts';
 import { otelGenAi } from './otel-gen-ai.ts';
 import { strands } from './strands.ts';
 import { vercelAi7 } from './vercel-ai7.ts';
@@ -15,7 +19,11 @@ import { vercelAi7 } from './vercel-ai7.ts';
  */
 export const CONVENTIONS: readonly Convention[] = [
   anthropicSdk, // by scope alone; its spans stand inside traces of every other family
+  openinference, // by its kind of span; stands beside `ai.*` and `gen_ai.*` on spans rewritten to it, and is the finer account
   langfuse, // by its scope or the type of an observation; its `gen_ai.*`, where an application adds them, mean less
+  openaiAgents, // by the scope that the receiver gives to what it translates: nobody else writes it
+  langsmith, // by its own keys; its operation names are wrong where its kinds of run are right
+  mastra, // by the type of its span; looks like otel-gen-ai where the sum of many calls looks like one
   genkit, // a key prefix nobody else uses
   googleAdk, // by scope; its attributes look like otel-gen-ai with another meaning of output
   strands, // by its own keys; looks like otel-gen-ai with another meaning of input
