@@ -12,6 +12,8 @@ export const query = async (world: World, sql: string, format: string): Promise<
       world.progress(answer.text.trim());
       return 1;
     }
+    // Some formats say nothing at all of an empty answer, which looks like a command that did nothing.
+    if (answer.bytes.length === 0) world.progress('no rows');
     process.stdout.write(answer.bytes);
     return 0;
   } finally {

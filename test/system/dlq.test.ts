@@ -74,6 +74,8 @@ describe('what a bad deploy refused', () => {
     for (const position of positions) expect(listed.output).toContain(placeOf(position));
     expect(listed.output).toContain('unsupported_signal');
 
+    expect(await dlq('list', '--topic', 'otlp_logs')).toMatchObject({ code: 0, output: 'no rows\n' });
+
     const shown = await dlq('show', placeOf(positions[0] ?? expect.fail()));
     expect(shown.code).toBe(0);
     expect(shown.output).toContain('read today     1 fine, 0 refused');
