@@ -1,6 +1,9 @@
 import type { SpanView } from '../span-view.ts';
 import type { Convention } from '../step-facts.ts';
 import { anthropicSdk } from './anthropic-sdk.ts';
+import { claudeCode } from './claude-code.ts';
+import { codex } from './codex.ts';
+import { geminiCli } from './gemini-cli.ts';
 import { generic } from './generic.ts';
 import { genkit } from './genkit.ts';
 import { googleAdk } from './google-adk.ts';
@@ -9,6 +12,8 @@ import { langsmith } from './langsmith.ts';
 import { mastra } from './mastra.ts';
 import { openaiAgents } from './openai-agents.ts';
 import { openinference } from './openinference.ts';
+import { openlit } from './openlit.ts';
+import { openllmetry } from './openllmetry.ts';
 import { otelGenAi } from './otel-gen-ai.ts';
 import { strands } from './strands.ts';
 import { vercelAi7 } from './vercel-ai7.ts';
@@ -21,12 +26,17 @@ export const CONVENTIONS: readonly Convention[] = [
   anthropicSdk, // by scope alone; its spans stand inside traces of every other family
   openinference, // by its kind of span; stands beside `ai.*` and `gen_ai.*` on spans rewritten to it, and is the finer account
   langfuse, // by its scope or the type of an observation; its `gen_ai.*`, where an application adds them, mean less
+  codex, // by the name of the event, or of the program as scope; its spans have token keys of OTel and no operation
+  geminiCli, // by scope or the name of the event; its spans look like otel-gen-ai, with operations of their own
+  claudeCode, // by scope, or the prefix of every event and span
   openaiAgents, // by the scope that the receiver gives to what it translates: nobody else writes it
   langsmith, // by its own keys; its operation names are wrong where its kinds of run are right
   mastra, // by the type of its span; looks like otel-gen-ai where the sum of many calls looks like one
   genkit, // a key prefix nobody else uses
   googleAdk, // by scope; its attributes look like otel-gen-ai with another meaning of output
   strands, // by its own keys; looks like otel-gen-ai with another meaning of input
+  openlit, // by scope or the SDK its resource names; a dialect of otel-gen-ai
+  openllmetry, // by scope or its kinds of entity; after the families whose spans run under its SDK and take its keys on
   vercelAi7, // by scope `gen_ai` together with an operation name; a dialect of otel-gen-ai
   otelGenAi, // the official names, for all who follow them
   generic, // keeps whatever is left
