@@ -1,3 +1,4 @@
+import { decodeOpenaiAgentsIngest } from '../../schemas/openai-agents-ingest.ts';
 import { decodeLogs, decodeTraces, type OtlpEncoding } from '../../schemas/otlp/decode.ts';
 import { encodeLogs, encodeTraces } from '../../schemas/otlp/encode.ts';
 import { type SplitRequest, splitRequest } from '../../schemas/otlp/split.ts';
@@ -11,14 +12,24 @@ import type { ExportSignal } from './answers.ts';
 /** Each trace repeats the resource; a request of thousands of traces with a large one could multiply without end. */
 const SPLIT_BYTES_MAX = 64 * 1024 * 1024;
 
-const PATHS: readonly (readonly [RegExp, ExportSignal])[] = [
-  [/\/v1\/traces\/?$/, 'spans'],
-  [/\/v1\/logs\/?$/, 'logs'],
-  [/\/v1\/metrics\/?$/, 'metrics'],
+/** What a body is written in: OTLP, or the own export of the OpenAI Agents SDK, which becomes OTLP here. */
+export type BodyFormat = 'otlp' | 'openai-agents';
+
+/** What a path takes. */
+export interface Route {
+  readonly signal: ExportSignal;
+  readonly format: BodyFormat;
+}
+
+const PATHS: readonly (readonly [RegExp, Route])[] = [
+  [/\/v1\/traces\/?$/, { signal: 'spans', format: 'otlp' }],
+  [/\/v1\/logs\/?$/, { signal: 'logs', format: 'otlp' }],
+  [/\/v1\/metrics\/?$/, { signal: 'metrics', format: 'otlp' }],
+  [/\/v1\/traces\/ingest\/?$/, { signal: 'spans', format: 'openai-agents' }],
 ];
 
-/** The signal of a path that ends in `/v1/traces`, `/v1/logs` or `/v1/metrics` (emitters put prefixes before it). */
-export const signalOf = (url: string): ExportSignal | null => {
+/** What a path takes, by its end (emitters put prefixes before it); null for a path nothing is taken at. */
+export const routeOf = (url: string): Route | null => {
   const path = url.split('?', 1)[0] ?? '';
   return PATHS.find(([pattern]) => pattern.test(path))?.[1] ?? null;
 };
@@ -53,7 +64,32 @@ export const buildRecords = (
 ): Outcome<ExportRecords> => {
   const protobuf = encoding === 'protobuf' ? ok({ bytes, refusals: [] }) : transcode(bytes, signal);
   if (protobuf.kind === 'refused') return protobuf;
-  const split = splitRequest(protobuf.value.bytes, {
+  return splitByRun(protobuf.value.bytes, signal, sender, protobuf.value.refusals);
+};
+
+/** As `buildRecords`, of a body in the format of the OpenAI Agents SDK: its spans, and its traces as log records. */
+export const buildIngestRecords = (bytes: Uint8Array, sender: SenderFacts): Outcome<ExportRecords> => {
+  const request = decodeOpenaiAgentsIngest(bytes);
+  if (request.kind === 'refused') return request;
+  const { spans, logs, refusals } = request.value;
+  const ofSpans = splitByRun(encodeTraces(spans), 'spans', sender, refusals);
+  if (ofSpans.kind === 'refused') return ofSpans;
+  const ofLogs = splitByRun(encodeLogs(logs), 'logs', sender, []);
+  if (ofLogs.kind === 'refused') return ofLogs;
+  return ok({
+    records: [...ofSpans.value.records, ...ofLogs.value.records],
+    accepted: ofSpans.value.accepted + ofLogs.value.accepted,
+    refusals: [...ofSpans.value.refusals, ...ofLogs.value.refusals],
+  });
+};
+
+const splitByRun = (
+  protobuf: Uint8Array,
+  signal: 'spans' | 'logs',
+  sender: SenderFacts,
+  refusals: SplitRequest['refusals'],
+): Outcome<ExportRecords> => {
+  const split = splitRequest(protobuf, {
     signal,
     tenant: sender.tenant,
     targetBytes: RECORD_BYTES_TARGET,
@@ -71,8 +107,7 @@ export const buildRecords = (
     value,
     headers: part === 0 ? headers : { ...headers, [PART_HEADER]: String(part) },
   }));
-  const refusals = [...protobuf.value.refusals, ...split.value.refusals];
-  return ok({ records, accepted: split.value.accepted, refusals });
+  return ok({ records, accepted: split.value.accepted, refusals: [...refusals, ...split.value.refusals] });
 };
 
 const transcode = (

@@ -6,29 +6,32 @@ import type { GrpcCall } from '../runtime/grpc/server.ts';
 import { CONTENT_ENCODINGS, type ContentEncoding } from '../runtime/http/body.ts';
 import { tenantOf } from '../runtime/http/tenant.ts';
 import { type ExportSignal, kindOfStatus, type Refusal, refusal } from './answers.ts';
-import { encodingOfContentType, type SenderFacts } from './export-request.ts';
+import { type BodyFormat, encodingOfContentType, type Route, type SenderFacts } from './export-request.ts';
 
 /** What is known of a request once its head was read. */
 export interface Head extends SenderFacts {
   readonly kind: 'head';
   readonly signal: ExportSignal;
+  readonly format: BodyFormat;
   readonly encoding: OtlpEncoding;
   readonly compression: ContentEncoding;
 }
 
 /** Judges an HTTP request by its head, before a byte of its body is read. */
-export const httpHeadOf = (request: IncomingMessage, signal: ExportSignal | null, access: Access): Head | Refusal => {
+export const httpHeadOf = (request: IncomingMessage, route: Route | null, access: Access): Head | Refusal => {
   const { headers } = request;
   const caller = callerOf(headers, request.socket.remoteAddress, access);
   if (caller.kind === 'refused') return caller;
-  if (signal === null) return refusal('not_found', 'OTLP is taken at /v1/traces, /v1/logs and /v1/metrics');
+  if (route === null) return refusal('not_found', 'OTLP is taken at /v1/traces, /v1/logs and /v1/metrics');
   if (request.method !== 'POST') return refusal('not_a_post', 'OTLP is sent with POST');
   const encoding = encodingOfContentType(headers['content-type'] ?? '');
   if (encoding === null)
     return refusal('unsupported', 'Content-Type must be application/x-protobuf or application/json');
+  if (route.format !== 'otlp' && encoding !== 'json')
+    return refusal('unsupported', 'Content-Type must be application/json at this path');
   const compression = compressionOf('Content-Encoding', headers['content-encoding']);
   if (typeof compression !== 'string') return compression;
-  return headOf(headers, caller.caller, { signal, encoding, compression });
+  return headOf(headers, caller.caller, { ...route, encoding, compression });
 };
 
 const METHODS: ReadonlyMap<string, ExportSignal> = new Map([
@@ -49,7 +52,7 @@ export const grpcHeadOf = (call: GrpcCall, signal: ExportSignal | null, access: 
     return refusal('unsupported', 'the methods are Export of the TraceService, LogsService and MetricsService of OTLP');
   const compression = compressionOf('grpc-encoding', headers['grpc-encoding']);
   if (typeof compression !== 'string') return compression;
-  return headOf(headers, caller.caller, { signal, encoding: 'protobuf', compression });
+  return headOf(headers, caller.caller, { signal, format: 'otlp', encoding: 'protobuf', compression });
 };
 
 const callerOf = (
@@ -65,7 +68,7 @@ const callerOf = (
 const headOf = (
   headers: IncomingHttpHeaders,
   caller: Caller,
-  rest: Pick<Head, 'signal' | 'encoding' | 'compression'>,
+  rest: Pick<Head, 'signal' | 'format' | 'encoding' | 'compression'>,
 ): Head | Refusal => {
   const timeShiftMs = String(headers[TIME_SHIFT_HEADER] ?? '');
   if (timeShiftMs !== '' && !isTimeShift(timeShiftMs))

@@ -3,14 +3,14 @@ import { readBody } from '../runtime/http/body.ts';
 import { createHttpServer, type HttpServer, writeAnswer, writeAnswerAndClose } from '../runtime/http/server.ts';
 import { REFUSALS } from './answers.ts';
 import type { DoorDeps } from './door.ts';
-import { encodingOfContentType, signalOf } from './export-request.ts';
+import { encodingOfContentType, routeOf } from './export-request.ts';
 import { type Head, httpHeadOf } from './head.ts';
 import { httpAnswer } from './http-answer.ts';
 
 /** What the access log of common servers says of a sender that went before its answer. */
 const SENDER_GONE = 499;
 
-/** OTLP/HTTP, protobuf and JSON. */
+/** OTLP/HTTP, protobuf and JSON, and the own export of the OpenAI Agents SDK. */
 export const createHttpDoor = (
   settings: { readonly host: string; readonly port: number },
   deps: DoorDeps,
@@ -35,8 +35,8 @@ export const createHttpDoor = (
   };
 
   const respond = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const signal = signalOf(request.url ?? '');
-    const judged = httpHeadOf(request, signal, deps.access);
+    const route = routeOf(request.url ?? '');
+    const judged = httpHeadOf(request, route, deps.access);
     const head = judged.kind === 'head' ? (deps.turnedAway() ?? judged) : judged;
     let status: number;
     if (head.kind === 'head') status = await receive(request, response, head);
@@ -46,7 +46,7 @@ export const createHttpDoor = (
       writeAnswerAndClose(request, response, httpAnswer(head, encoding));
       status = REFUSALS[head.why].httpStatus;
     }
-    metrics.count('receiver_requests_total', { protocol: 'http', signal: signal ?? 'unknown', status });
+    metrics.count('receiver_requests_total', { protocol: 'http', signal: route?.signal ?? 'unknown', status });
   };
 
   return createHttpServer({

@@ -5,7 +5,7 @@ import { deadlineSignal } from '../runtime/http/server.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import type { Clock, EventLog, Logger, Random } from '../runtime/ports.ts';
 import { type Answer, type Exported, type ExportSignal, type Refusal, refusal, refusalsText } from './answers.ts';
-import { buildRecords, positionText } from './export-request.ts';
+import { buildIngestRecords, buildRecords, positionText } from './export-request.ts';
 import type { Head } from './head.ts';
 
 /** Retry-After is drawn from 1 to this, so that senders turned away together do not come back together. */
@@ -55,7 +55,8 @@ export const createIntake = ({ log, clock, random, logger, metrics }: IntakeDeps
   };
 
   const exportItems = async (bytes: Uint8Array, head: Head, signal: 'spans' | 'logs'): Promise<Answer> => {
-    const built = buildRecords(bytes, head.encoding, signal, head);
+    const built =
+      head.format === 'otlp' ? buildRecords(bytes, head.encoding, signal, head) : buildIngestRecords(bytes, head);
     if (built.kind === 'refused') {
       return refusal(built.reason === 'too_large' ? 'too_large' : 'malformed', `${built.reason}: ${built.detail}`);
     }

@@ -5,6 +5,7 @@ import { decodeAgentStep } from '../../schemas/agent-step-codec.ts';
 import { normalizeBatch } from '../../services/normalizer/processor.ts';
 import { createRedactor } from '../../services/normalizer/redact.ts';
 import type { NormalizerSource } from '../../services/normalizer/settings.ts';
+import { buildIngestRecords } from '../../services/receiver/export-request.ts';
 
 const FIXTURES = new URL('../fixtures/', import.meta.url);
 const LOGGED_AT_MS = 1_795_100_000_000;
@@ -29,16 +30,10 @@ export const stepsOfCapture = (emitter: string): readonly AgentStep[] => {
     .filter((name) => name.endsWith('.meta.json'))
     .sort()
     .map((name) => JSON.parse(readFileSync(new URL(name, folder), 'utf8')) as CaptureMeta);
-  return metas.flatMap(({ file, signal }, offset) => {
-    if (signal !== 'traces' && signal !== 'logs') return [];
-    const source = sourceOf(signal === 'traces' ? 'spans' : 'logs');
-    const record = {
-      offset,
-      timestampMs: LOGGED_AT_MS,
-      key: null,
-      value: readFileSync(new URL(file, folder)),
-      headers: {},
-    };
+  const values = metas.flatMap(({ file, signal }) => valuesOf(readFileSync(new URL(file, folder)), signal, file));
+  return values.flatMap(({ file, signal, value }, offset) => {
+    const source = sourceOf(signal);
+    const record = { offset, timestampMs: LOGGED_AT_MS, key: null, value, headers: {} };
     const batch = {
       logId: 'golden',
       topic: source.topic,
@@ -56,6 +51,26 @@ export const stepsOfCapture = (emitter: string): readonly AgentStep[] => {
       return decoded.value;
     });
   });
+};
+
+interface Value {
+  readonly file: string;
+  readonly signal: 'spans' | 'logs';
+  readonly value: Uint8Array;
+}
+
+/** What the log holds of a payload: OTLP as it came; what is none, as the receiver writes it. Metrics are not kept. */
+const valuesOf = (bytes: Uint8Array, signal: string, file: string): readonly Value[] => {
+  if (signal === 'traces') return [{ file, signal: 'spans', value: bytes }];
+  if (signal === 'logs') return [{ file, signal: 'logs', value: bytes }];
+  if (signal !== 'other') return [];
+  const built = buildIngestRecords(bytes, { tenant: 'golden', vantage: 'agent', timeShiftMs: '' });
+  if (built.kind === 'refused') throw new Error(`${file}: ${built.detail}`);
+  return built.value.records.map(({ topic, value }) => ({
+    file,
+    signal: topic === 'otlp_spans' ? 'spans' : 'logs',
+    value,
+  }));
 };
 
 /** Reads a JSON file of the fixtures. */
