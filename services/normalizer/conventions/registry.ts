@@ -9,6 +9,7 @@ import { genkit } from './genkit.ts';
 import { googleAdk } from './google-adk.ts';
 import { langfuse } from './langfuse.ts';
 import { langsmith } from './langsmith.ts';
+import { lmnr } from './lmnr.ts';
 import { mastra } from './mastra.ts';
 import { openaiAgents } from './openai-agents.ts';
 import { openinference } from './openinference.ts';
@@ -16,6 +17,7 @@ import { openlit } from './openlit.ts';
 import { openllmetry } from './openllmetry.ts';
 import { otelGenAi } from './otel-gen-ai.ts';
 import { strands } from './strands.ts';
+import { vercelAi } from './vercel-ai.ts';
 import { vercelAi7 } from './vercel-ai7.ts';
 
 /**
@@ -35,8 +37,10 @@ export const CONVENTIONS: readonly Convention[] = [
   genkit, // a key prefix nobody else uses
   googleAdk, // by scope; its attributes look like otel-gen-ai with another meaning of output
   strands, // by its own keys; looks like otel-gen-ai with another meaning of input
+  vercelAi, // by its operation, which other SDKs' tracers leave as it is; its `gen_ai.*` lack the details
   openlit, // by scope or the SDK its resource names; a dialect of otel-gen-ai
   openllmetry, // by scope or its kinds of entity; after the families whose spans run under its SDK and take its keys on
+  lmnr, // by its own keys, which it adds to the spans of openllmetry and vercel-ai as well: after both
   vercelAi7, // by scope `gen_ai` together with an operation name; a dialect of otel-gen-ai
   otelGenAi, // the official names, for all who follow them
   generic, // keeps whatever is left
