@@ -25,16 +25,19 @@ const NESTED: readonly (readonly [emitter: string, edge: string])[] = [
   ['google-adk', 'agent:triage delegates agent:refunds'],
   ['google-adk', 'agent:triage hands_off agent:refunds'],
   ['google-adk', 'agent:letter delegates agent:writer'],
-  ['langfuse', 'agent:triage delegates agent:refunds [named_by=span]'],
+  ['langfuse', 'agent:triage delegates agent:refunds'],
+  ['langfuse-langchain', 'agent:triage delegates agent:refunds'],
   ['mastra', 'agent:triage delegates agent:refunds [agent_id=refunds]'],
   ['mastra-bridge', 'agent:triage delegates agent:refunds [agent_id=refunds]'],
   ['openai-agents-openinference', 'agent:triage hands_off agent:refunds'],
-  ['openinference-vercel', 'agent:ai.generateText triage delegates agent:ai.generateText refunds [named_by=span]'],
+  ['openinference-langchain', 'agent:triage delegates agent:refunds'],
+  ['openinference-vercel', 'agent:triage delegates agent:refunds'],
   ['openllmetry', 'agent:triage delegates agent:refunds'],
   ['otel-openai', 'agent:triage delegates agent:refunds [agent_id=ag-refunds]'],
   ['strands', 'agent:triage delegates agent:refunds [agent_id=refunds-1]'],
   ['vercel-ai7', 'agent:triage delegates agent:refunds'],
   ['vercel-ai7-default', 'agent:triage delegates agent:refunds'],
+  ['vercel-ai7-legacy', 'agent:triage delegates agent:refunds'],
 ];
 
 type Arrange = (run: readonly AgentStep[]) => readonly (readonly AgentStep[])[];

@@ -28,6 +28,7 @@ export const mastra: Convention = {
 
 const SAID = {
   type: keySet('mastra.span.type'),
+  model: keySet('gen_ai.request.model'),
 };
 
 /** `mastra.span.type`, and what it is here; what is left out is plumbing. */
@@ -100,7 +101,7 @@ const MODEL_TYPES: ReadonlySet<string> = new Set([
 
 const readMastra = (view: SpanView): StepFacts => {
   const type = textAttr(view, SAID.type) ?? '';
-  const kind = KIND_OF_TYPE.get(type) ?? 'other';
+  const kind = kindOf(view, type);
   const facts = readGenAi(view, { operation: OPERATION_OF_KIND.get(kind) ?? type });
   const content = [
     ...(facts.content ?? []),
@@ -114,6 +115,12 @@ const readMastra = (view: SpanView): StepFacts => {
     content,
     contentKeys: [...(facts.contentKeys ?? []), ...presentKeys(view, CONTENT)],
   };
+};
+
+/** Around calls that tell everything themselves a generation is a step like others, and names no model. */
+const kindOf = (view: SpanView, type: string): StepKind => {
+  const kind = KIND_OF_TYPE.get(type) ?? 'other';
+  return kind === 'llm' && type !== 'model_inference' && !hasAttr(view, SAID.model) ? 'workflow' : kind;
 };
 
 const modelCall = (view: SpanView, type: string): CallFacts | undefined => {

@@ -79,11 +79,15 @@ const readEntity = (view: SpanView): StepFacts => {
     ...facts,
     agentName: facts.agentName ?? (kind === 'agent' ? entity : undefined),
     workflow: facts.workflow ?? (kind === 'workflow' ? entity : undefined),
-    toolName: textOf(field(message, 'name')) ?? facts.toolName,
+    toolName: textOf(field(message, 'name')) ?? (isClassOfTool(view, kind) ? undefined : facts.toolName),
     toolCallId: facts.toolCallId ?? textOf(field(message, 'tool_call_id')),
     toolArguments: argumentsOf(facts.toolArguments),
   };
 };
+
+/** LangChain's instrumentation puts the class of a tool where its name belongs; only its answer may tell the name. */
+const isClassOfTool = (view: SpanView, kind: StepKind): boolean =>
+  kind === 'tool' && textAttr(view, SAID.kind) === 'task';
 
 const kindOfEntity = (view: SpanView): StepKind => {
   const byOperation = KIND_OF_OPERATION.get(textAttr(view, SAID.operation) ?? '');
