@@ -5,7 +5,7 @@ import type { Evidence, LeafEvidence } from './evidence.ts';
 import { normaliseCost } from './money.ts';
 import { explainCost } from './prices/cost.ts';
 import { isPrice, type PriceAnswer, type PriceBook } from './prices/price.ts';
-import type { RunGraph } from './run-graph.ts';
+import { modelAround, type RunGraph } from './run-graph.ts';
 import type { RunWide, RunWideField } from './run-wide.ts';
 import { utcMicrosText } from './utc-time.ts';
 
@@ -40,7 +40,7 @@ export const bookingOf = (
   const tsMicros = timeOf(call.ranked);
   const pricing: PricingInput = {
     provider: own('provider'),
-    models: [own('response_model'), own('request_model')],
+    models: modelsOf(own('response_model'), own('request_model'), () => (first ? modelAround(run.graph, first) : null)),
     tsMicros,
     region: own('region'),
     tier: own('service_tier'),
@@ -89,6 +89,9 @@ const firstTold = (voices: readonly Evidence[], field: TextField): string | null
 
 const othersAbove = (graph: RunGraph, ranked: readonly LeafEvidence[]): readonly Evidence[] =>
   ranked.slice(1).flatMap((leaf) => graph.ancestorsOf(leaf));
+
+const modelsOf = (answered: string | null, asked: string | null, around: () => string | null) =>
+  [answered, asked ?? (answered === null ? around() : null)] as const;
 
 /** The start as the best span tells it; a log record is written at the end of its call. */
 const timeOf = (ranked: readonly LeafEvidence[]): number =>

@@ -43,3 +43,13 @@ export const enclosingLeaf = (graph: RunGraph, leaf: LeafEvidence): LeafEvidence
   }
   return null;
 };
+
+/** The model that the work around a call names, where the call itself names none; not that of another agent or a tool. */
+export const modelAround = (graph: RunGraph, leaf: Evidence): string | null => {
+  for (const above of graph.ancestorsOf(leaf)) {
+    if (BOUNDARIES.has(above.step_kind)) return null;
+    const model = above.request_model;
+    if (model !== null && model !== '') return model;
+  }
+  return null;
+};
