@@ -44,3 +44,16 @@ test('takes payload files below a folder in name order and leaves descriptions a
   expect(names).toEqual(['001.json', '002.json', '003.json']);
   expect(readdirSync(join(captures, 'strands'))).toContain('ground-truth.jsonl');
 });
+
+test('reads what the OpenAI Agents SDK exports by itself as the traces and logs the receiver makes of it', async () => {
+  const file = join(captures, 'openai-agents-native', '001.json');
+  const lone = join(folder(), 'lone.json');
+  writeFileSync(lone, readFileSync(file));
+  for (const path of [file, lone]) {
+    const entries = await all(path);
+    expect(entries.map((entry) => (entry.kind === 'payload' ? entry.payload.signal : entry.reason))).toEqual([
+      'traces',
+      'logs',
+    ]);
+  }
+});
