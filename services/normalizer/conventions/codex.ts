@@ -79,9 +79,15 @@ const readShared = (view: SpanView, stepKind: StepKind) => {
     requestModel,
     provider,
     flags,
-    attempt: readAttempt(view),
+    attempt: attemptOf(view),
     ...readOutcome(view),
   } satisfies StepFacts;
+};
+
+/** Codex counts re-sends: the first attempt is 0. */
+const attemptOf = (view: SpanView): number | undefined => {
+  const resends = readAttempt(view);
+  return resends === undefined ? undefined : resends + 1;
 };
 
 // ------------------------------------------------------------------------- logs
