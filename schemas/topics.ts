@@ -21,6 +21,9 @@ export const groupOf = (service: string): string => `tacho-${service}`;
  */
 export const PART_HEADER = 'x-tacho-part';
 
+/** Header of a record of `agent_steps` that is meant for one fold: its name. Others pass over it. */
+export const ONLY_FOR_HEADER = 'x-tacho-only-for';
+
 const MIB = 1024 * 1024;
 /** A record our receiver writes is split to this size; one single larger span may use up to SPAN_BYTES_MAX. */
 export const RECORD_BYTES_TARGET = 900 * 1024;

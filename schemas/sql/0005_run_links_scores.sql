@@ -3,7 +3,8 @@
 -- Which runs are one tree, each row told by one step of run_id alone, so that no order of arrival changes them; resolved
 -- at read. reason: 'hand_off' (an agent or delegation that names a span of another trace), 'span_link' (any other step that
 -- does), 'conversation' (root_run_id is what a record of that conversation without a trace has for its run), 'mcp_call'
--- (the two sides of one MCP request; root_run_id is a name both make of it). The newest version of a row wins, and all
+-- (the two sides of one MCP request; root_run_id is a name both make of it), 'same_call' (a span without a place tells of a
+-- call that root_run_id has). The newest version of a row wins, and all
 -- say the same; read with FINAL. Not partitioned: versions of one row must meet.
 CREATE TABLE IF NOT EXISTS {{db}}.run_links {{on_cluster}}
 (

@@ -52,7 +52,7 @@ const followLinks = async (context: ApiContext, tenant: string, runId: string) =
 };
 
 /** Links that say where work came from; a conversation joins without an order. */
-const DIRECTED: ReadonlySet<string> = new Set(['hand_off', 'span_link']);
+const DIRECTED: ReadonlySet<string> = new Set(['hand_off', 'span_link', 'same_call']);
 
 /** null when not one run of the tree is stored. Runs come oldest first. */
 export const rootOf = (

@@ -230,12 +230,12 @@ const netCalls = proof(
 const callsBooked = proof(
   'calls-booked',
   'spans',
-  'every run with a span that describes a model call has bookings',
+  'every run with a span that describes a model call has bookings, or had them until another run told of the same call',
   `SELECT concat('tenant ', tenant_id, ' run ', run_id) AS place, concat(toString(sum(described)), ' spans describe calls, booked 0') AS detail
    FROM (
      SELECT tenant_id, run_id, 1 AS described, 0 AS calls FROM spans WHERE call_role = 'leaf' AND ${FOLDED_SPANS}
      UNION ALL
-     SELECT tenant_id, run_id, 0 AS described, calls FROM ledger_entries
+     SELECT tenant_id, run_id, 0 AS described, if(reason = 'duplicate', 1, calls) AS calls FROM ledger_entries
    ) GROUP BY tenant_id, run_id HAVING sum(described) > 0 AND sum(calls) = 0 ORDER BY place LIMIT 100`,
 );
 

@@ -38,6 +38,8 @@ export const bookDifference = (
   desired: readonly { readonly call: DesiredCall; readonly priced: PricedBooking }[],
   ids: { readonly tenantId: string; readonly runId: string },
   moment: BookingMoment,
+  /** Calls that another run describes: no longer desired, and told as duplicates. */
+  elsewhere: ReadonlySet<string> = new Set(),
 ): { readonly books: Books; readonly entries: readonly LedgerEntry[] } => {
   const next = new Map(books);
   const entries: LedgerEntry[] = [];
@@ -46,7 +48,7 @@ export const bookDifference = (
   const merged = gone.length === 0 ? new Set<string>() : memberCallIds(desired, ids);
   for (const [callId, booked] of gone) {
     if (booked.booking === null) continue;
-    const reason = merged.has(callId) ? 'duplicate' : 'superseded';
+    const reason = merged.has(callId) || elsewhere.has(callId) ? 'duplicate' : 'superseded';
     entries.push(reversalOf(booked.booking, booked.revision, reason, moment));
     next.set(callId, { ...booked, booking: null });
   }

@@ -1,21 +1,47 @@
 import type { AgentStep } from '../../schemas/agent-step.ts';
 import { decodeAgentStep } from '../../schemas/agent-step-codec.ts';
 import type { Fold } from '../runtime/stream/fold-task.ts';
+import {
+  type CallClaims,
+  isClaimsKey,
+  keyOfStep,
+  noClaims,
+  parseClaims,
+  serialiseClaims,
+  stepClaims,
+} from './call-claims.ts';
 import type { PriceBook } from './prices/price.ts';
 import { stepRun } from './run-step.ts';
 import { emptyState, type LedgerState, parseState, serialiseState } from './state.ts';
+
+/** What is kept of one key: a run, or the accounts of calls of one minute over all runs. */
+export type KeptState =
+  | { readonly kind: 'run'; readonly run: LedgerState }
+  | { readonly kind: 'claims'; readonly claims: CallClaims };
 
 /**
  * Steps in, signed bookings and the row of the run out. What is emitted is always desired − booked, so bookings appear
  * at once and never wait for a quiet run. `parse` throws InvariantError for text of another version.
  */
-export const createLedgerFold = (prices: PriceBook): Fold<AgentStep, LedgerState> => ({
+export const createLedgerFold = (prices: PriceBook): Fold<AgentStep, KeptState> => ({
   service: 'ledger',
   tables: ['ledger_entries', 'span_duplicates', 'runs', 'run_links', 'scores'],
   decode: (record) => decodeAgentStep(record.value),
-  keyOf: (step) => `${step.tenant_id}|${step.run_id}`,
-  empty: emptyState,
-  parse: parseState,
-  serialise: serialiseState,
-  step: (state, steps, context) => stepRun(state, steps, context, prices),
+  keyOf: keyOfStep,
+  empty: (key) => (isClaimsKey(key) ? ofClaims(noClaims(key)) : ofRun(emptyState(key))),
+  parse: (text) => (text.startsWith(CLAIMS_TEXT) ? ofClaims(parseClaims(text)) : ofRun(parseState(text))),
+  serialise: (state) => (state.kind === 'run' ? serialiseState(state.run) : serialiseClaims(state.claims)),
+  step: (state, steps, context) => {
+    if (state.kind === 'run') {
+      const { state: run, ...rest } = stepRun(state.run, steps, context, prices);
+      return { state: ofRun(run), ...rest };
+    }
+    const { state: claims, produce } = stepClaims(state.claims, steps);
+    return { state: ofClaims(claims), tables: [], hours: [], produce };
+  },
 });
+
+/** How the text of claims begins; a run's has its key where theirs says what it is. */
+const CLAIMS_TEXT = '{"claims":';
+const ofRun = (run: LedgerState): KeptState => ({ kind: 'run', run });
+const ofClaims = (claims: CallClaims): KeptState => ({ kind: 'claims', claims });

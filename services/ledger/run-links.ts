@@ -6,7 +6,7 @@ import type { TableRows } from '../runtime/stream/types.ts';
 import { utcMillisText } from './utc-time.ts';
 
 /** Why a run belongs to the tree of another. */
-export type LinkReason = 'hand_off' | 'span_link' | 'conversation' | 'mcp_call';
+export type LinkReason = 'hand_off' | 'span_link' | 'conversation' | 'mcp_call' | 'same_call';
 
 /** Told by one step alone: whatever comes later, it stays true, so links are never taken back. */
 export interface RunLink {
@@ -40,17 +40,22 @@ export const runLinksOf = (tenantId: string, runId: string, step: LinkTelling): 
   return links.filter(({ root_run_id }) => root_run_id !== runId);
 };
 
-/** Rows for the links that `news` tell and nothing held told before. */
+/** Rows for the links that new steps tell and nothing held told before, and for runs found to describe a call of this one. */
 export const runLinkRows = (
   ids: { readonly tenantId: string; readonly runId: string },
-  news: readonly AgentStep[],
+  news: { readonly steps: readonly AgentStep[]; readonly found: readonly { readonly run_id: string }[] },
   held: Iterable<LinkTelling>,
   context: Omit<FoldContext, 'variant'>,
 ): TableRows => {
   const told = new Map<string, RunLink>();
-  for (const step of news) for (const link of runLinksOf(ids.tenantId, ids.runId, step)) told.set(keyOf(link), link);
+  for (const step of news.steps)
+    for (const link of runLinksOf(ids.tenantId, ids.runId, step)) told.set(keyOf(link), link);
   if (told.size > 0)
     for (const step of held) for (const link of runLinksOf(ids.tenantId, ids.runId, step)) told.delete(keyOf(link));
+  for (const { run_id } of news.found) {
+    const link: RunLink = { root_run_id: run_id, reason: 'same_call', session_id: null };
+    told.set(keyOf(link), link);
+  }
   return {
     table: 'run_links',
     identity: ['tenant_id', 'run_id', 'root_run_id', 'reason'],

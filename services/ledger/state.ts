@@ -31,6 +31,8 @@ export interface LedgerState {
   /** What is kept of steps beyond the limit, and the sums of calls booked without being held. */
   readonly spilled: Tally;
   readonly spilledSums: CallSums;
+  /** `step_id|run_id`: steps whose call another run describes. */
+  readonly elsewhere: ReadonlySet<string>;
 }
 
 /** A run of which nothing is known yet. */
@@ -42,6 +44,7 @@ export const emptyState = (key: string): LedgerState => ({
   marks: new Map(),
   spilled: EMPTY_TALLY,
   spilledSums: EMPTY_SUMS,
+  elsewhere: new Set(),
 });
 
 /** Where the source record of a step stands. */
@@ -115,6 +118,7 @@ export const serialiseState = (state: LedgerState): string => {
     d: [...state.duplicates].sort(),
     m: marks,
     x: state.spilled.steps === 0 && state.spilledSums.calls === 0 ? null : [state.spilled, state.spilledSums],
+    ...(state.elsewhere.size === 0 ? {} : { w: [...state.elsewhere].sort() }),
   });
 };
 
@@ -175,6 +179,7 @@ interface StoredState {
   readonly d: readonly string[];
   readonly m: readonly (readonly [number, number, number])[];
   readonly x: readonly [Tally, CallSums] | null;
+  readonly w?: readonly string[];
 }
 type StoredStep = readonly [
   texts: readonly number[],
@@ -230,6 +235,7 @@ export const parseState = (text: string): LedgerState => {
     marks: new Map(stored.m.map(([log, offset, index]) => [at(log) ?? '', { log: at(log) ?? '', offset, index }])),
     spilled: stored.x?.[0] ?? EMPTY_TALLY,
     spilledSums: stored.x?.[1] ?? EMPTY_SUMS,
+    elsewhere: new Set(stored.w),
   };
 };
 

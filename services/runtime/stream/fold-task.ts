@@ -1,4 +1,5 @@
 import type { Outcome } from '../../../schemas/outcome.ts';
+import { ONLY_FOR_HEADER } from '../../../schemas/topics.ts';
 import type { LogRecord, OutgoingRecord, Row, Store } from '../ports.ts';
 import { DEAD_LETTER_TABLE, deadLetterOf, deadLetterRow, deadLetterTable } from './dead-letters.ts';
 import { readStates } from './run-states.ts';
@@ -129,6 +130,7 @@ const decodeAll = <Input, State>(fold: Fold<Input, State>, batch: RecordBatch) =
   const inputs = new Map<string, Input[]>();
   const refused: Refused = { letters: [], rows: [] };
   for (const record of batch.records) {
+    if ((record.headers[ONLY_FOR_HEADER] ?? fold.service) !== fold.service) continue;
     const decoded = fold.decode(record);
     if (decoded.kind === 'refused') {
       refused.letters.push(deadLetterOf(batch, record, decoded.reason, fold.service));
