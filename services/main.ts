@@ -226,12 +226,34 @@ program
 
 program
   .command('doctor')
-  .description('check config, ports, log, store, schema and clock, with the fix for each finding')
+  .description('check config, ports, log, store, schema and clock; or what the telemetry lacks; with the fix for each')
+  .option('--telemetry', 'look at the stored telemetry instead: what it lacks or gets wrong, sender by sender')
+  .option('--tenant <name>', 'with --telemetry: only this tenant')
+  .option('--since <duration>', 'with --telemetry: what was stored since, such as 30m, 24h, 7d', '24h')
+  .option('--json', 'with --telemetry: as JSON')
   .addOption(dataOption())
-  .action(async (options: { data?: string }, command: Command) => {
-    const { doctor } = await import('./commands/doctor.ts');
-    process.exitCode = await doctor(worldOf(command, dataOverride(options.data), QUIET));
+  .action(async (options: DoctorOptions, command: Command) => {
+    const world = worldOf(command, dataOverride(options.data), QUIET);
+    if (options.telemetry !== true) {
+      const { doctor } = await import('./commands/doctor.ts');
+      process.exitCode = await doctor(world);
+      return;
+    }
+    const { doctorTelemetry } = await import('./commands/doctor-telemetry.ts');
+    process.exitCode = await doctorTelemetry(world, {
+      tenant: options.tenant,
+      since: options.since,
+      isJson: options.json === true,
+    });
   });
+
+interface DoctorOptions {
+  readonly data?: string;
+  readonly telemetry?: true;
+  readonly tenant?: string;
+  readonly since: string;
+  readonly json?: true;
+}
 
 program.addHelpText(
   'after',

@@ -25,6 +25,7 @@ const NAV: readonly NavEntry[] = [
   { path: '/policies', label: 'Policies' },
   { path: '/lineage', label: 'Lineage' },
   { path: '/pipeline', label: 'Pipeline' },
+  { path: '/telemetry', label: 'Telemetry' },
   { path: '/connect', label: 'Connect' },
 ];
 

@@ -21,6 +21,7 @@ import { runPage } from './pages/run.ts';
 import { runsPage } from './pages/runs.ts';
 import { problemPage, startingPage } from './pages/starting.ts';
 import { stepDetail } from './pages/step.ts';
+import { telemetryPage } from './pages/telemetry.ts';
 import { violationPage } from './pages/violation.ts';
 import { violationsPage } from './pages/violations.ts';
 import { rangeChoice, type View } from './view.ts';
@@ -57,6 +58,7 @@ const PAGES: readonly PageEntry[] = [
   { path: '/policies', render: policiesPage },
   { path: '/lineage', render: lineagePage },
   { path: '/pipeline', render: pipelinePage },
+  { path: '/telemetry', render: telemetryPage },
   { path: '/connect', render: connectPage, isBare: true },
 ];
 

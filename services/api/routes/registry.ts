@@ -10,6 +10,7 @@ import type { Route } from './route.ts';
 import { runCallRoutes } from './run-calls.ts';
 import { runRoutes } from './runs.ts';
 import { sqlRoutes } from './sql.ts';
+import { telemetryRoutes } from './telemetry.ts';
 import { violationRoutes } from './violations.ts';
 
 /**
@@ -26,6 +27,7 @@ export const apiRoutes: readonly Route[] = [
   ...incidentRoutes,
   ...budgetRoutes,
   ...pipelineRoutes,
+  ...telemetryRoutes,
   ...sqlRoutes,
   ...actionRoutes,
   ...controlRoutes,
