@@ -10,12 +10,14 @@ import { buildStep, type NormalizedStep, type StepFrame } from './normalized-ste
 import type { RecordOrigin } from './record-origin.ts';
 import type { Redactor } from './redact.ts';
 import type { SpanView } from './span-view.ts';
-import type { ContentPart, StepFacts } from './step-facts.ts';
+import type { ContentPart, Convention, StepFacts } from './step-facts.ts';
 import { type StepTime, stepTime } from './time.ts';
 
 export interface NormalizeOptions {
   readonly redactor: Redactor;
   readonly mode: ContentMode;
+  /** In place of every family that has a file: to try how far others carry. */
+  readonly conventions?: readonly Convention[];
 }
 
 /** A span or log record with what tells it apart from others. */
@@ -50,7 +52,7 @@ export const normalizeOtlp = (
   options: NormalizeOptions,
 ): NormalizedStep => {
   const { view, resource } = input;
-  const convention = conventionOf(view);
+  const convention = conventionOf(view, options.conventions);
   const facts = convention.read(view);
   const attributes = storeAttributes(view.attrs(), {
     redactor: options.redactor,

@@ -5,6 +5,7 @@ import { decodeAgentStep } from '../../schemas/agent-step-codec.ts';
 import { normalizeBatch } from '../../services/normalizer/processor.ts';
 import { createRedactor } from '../../services/normalizer/redact.ts';
 import type { NormalizerSource } from '../../services/normalizer/settings.ts';
+import type { Convention } from '../../services/normalizer/step-facts.ts';
 import { buildIngestRecords } from '../../services/receiver/export-request.ts';
 
 const FIXTURES = new URL('../fixtures/', import.meta.url);
@@ -23,8 +24,12 @@ const sourceOf = (signal: 'spans' | 'logs'): NormalizerSource => ({
   vantage: 'agent',
 });
 
-/** The steps the real normalizer makes of a capture's payloads, each payload one log record. */
-export const stepsOfCapture = (emitter: string): readonly AgentStep[] => {
+/**
+ * The steps the real normalizer makes of a capture's payloads, each payload one log record; with `conventions` in place
+ * of all families.
+ */
+export const stepsOfCapture = (emitter: string, conventions?: readonly Convention[]): readonly AgentStep[] => {
+  const options = { redactor: createRedactor(true), mode: 'full', ...(conventions && { conventions }) } as const;
   const folder = new URL(`captures/${emitter}/`, FIXTURES);
   const metas = readdirSync(folder)
     .filter((name) => name.endsWith('.meta.json'))
@@ -44,7 +49,7 @@ export const stepsOfCapture = (emitter: string): readonly AgentStep[] => {
       variant: '',
       batchId: createHash('sha256').update(`${emitter}/${offset}`).digest('hex').slice(0, 32),
     };
-    const { output } = normalizeBatch(batch, source, () => false, { redactor: createRedactor(true), mode: 'full' });
+    const { output } = normalizeBatch(batch, source, () => false, options);
     return output.produce.map(({ value }) => {
       const decoded = decodeAgentStep(value);
       if (decoded.kind === 'refused') throw new Error(`${emitter}/${file}: ${decoded.detail}`);

@@ -47,5 +47,5 @@ export const CONVENTIONS: readonly Convention[] = [
 ];
 
 /** The convention that reads this span or log record. There is always one: `generic` takes what is left. */
-export const conventionOf = (view: SpanView): Convention =>
-  CONVENTIONS.find((convention) => convention.matches(view)) ?? generic;
+export const conventionOf = (view: SpanView, among: readonly Convention[] = CONVENTIONS): Convention =>
+  among.find((convention) => convention.matches(view)) ?? generic;
