@@ -163,13 +163,17 @@ const spanIdOf = (traceId: string, id: string): string => hash128(['openai-agent
 
 const TIME = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d{0,9})?(Z|[+-]\d\d:\d\d)?$/;
 
-/** ISO 8601 → nanoseconds since 1970; 0 when it was not told or is none. Without a zone it is UTC. */
+/** A later time does not fit OTLP's 64 bits of nanoseconds: the year 2554. */
+const NANOS_MAX = 2n ** 64n - 1n;
+
+/** ISO 8601 → nanoseconds since 1970; 0 when it was not told, is none or does not fit. Without a zone it is UTC. */
 const nanosOf = (value: unknown): bigint => {
   const match = typeof value === 'string' ? TIME.exec(value) : null;
   if (match === null) return 0n;
   const [, day, clock, fraction = '', zone = 'Z'] = match;
   const millis = Date.parse(`${day}T${clock}${zone}`);
-  return Number.isNaN(millis) || millis < 0 ? 0n : BigInt(millis) * 1_000_000n + BigInt(fraction.padEnd(9, '0'));
+  const nanos = Number.isNaN(millis) ? 0n : BigInt(millis) * 1_000_000n + BigInt(fraction.padEnd(9, '0'));
+  return nanos < 0n || nanos > NANOS_MAX ? 0n : nanos;
 };
 
 // ---------------------------------------------------------------------- values
