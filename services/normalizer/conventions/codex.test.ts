@@ -107,7 +107,7 @@ describe('a log record of Codex', () => {
       arguments: '{"cmd":"ls"}',
       output,
       success,
-      agent_name: '/root/helper',
+      agent_name: '/helper',
     });
 
   test('of a tool is the tool, with the agent that ran it', () => {
@@ -116,7 +116,7 @@ describe('a log record of Codex', () => {
       tool_name: 'exec_command',
       tool_call_id: 'call_1',
       tool_arguments: '{"cmd":"ls"}',
-      agent_name: 'codex/root/helper',
+      agent_name: 'codex/helper',
       status: 'unset',
     });
   });
