@@ -57,7 +57,7 @@ describe('a call that two runs describe', () => {
 
   test('what the ledger tells itself is meant for the ledger alone, and never counts as a step', () => {
     const { produced, runs } = play(agent, placed, lost);
-    expect(produced).toHaveLength(3);
+    expect(produced).toHaveLength(4);
     expect(new Set(produced.map(({ headers }) => headers?.[ONLY_FOR_HEADER]))).toEqual(new Set(['ledger']));
     expect([...runs.keys()].sort()).toEqual(['acme|framework', 'acme|sdk']);
   });
@@ -65,6 +65,18 @@ describe('a call that two runs describe', () => {
   test('a figure with the cached tokens told apart is the same figure', () => {
     const split = { ...lost, call: lost.call && { ...lost.call, input_tokens: 300, cache_read_tokens: 600 } };
     expect(calls(play(agent, placed, split))).toBe(1);
+  });
+
+  test('what the SDK tells more is told by the booking that stands, in the place the framework gives it', () => {
+    const split = { ...lost, call: lost.call && { ...lost.call, input_tokens: 300, cache_read_tokens: 600 } };
+    const played = play(split, placed, agent);
+    expect(netBookings(played.entries)).toMatchObject([
+      {
+        ...{ run_id: 'framework', trace_id: 'framework', span_id: 'placed', agent_name: 'refunds', calls: 1 },
+        ...{ model: 'claude-haiku-4-5-20251001', input_tokens: 300, cache_read_tokens: 600, output_tokens: 50 },
+      },
+    ]);
+    expect(played.runs.get('acme|framework')).toMatchObject({ steps: 2, llm_steps: 1, input_tokens: 900 });
   });
 
   test('calls that last over the turn of a minute find each other', () => {

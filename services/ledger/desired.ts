@@ -12,6 +12,7 @@ import {
   toldBuckets,
   totalOf,
 } from './evidence.ts';
+import { adoptedBySteps, type Findings, NO_FINDINGS, stepsElsewhere } from './findings.ts';
 import { groupCalls } from './groups.ts';
 import type { RunGraph } from './run-graph.ts';
 
@@ -31,10 +32,41 @@ export interface DesiredCall {
   readonly isAggregate: boolean;
 }
 
+/** The calls of a run, and those of them that are booked in another run, which has them in their place. */
+export interface RunCalls {
+  readonly here: readonly DesiredCall[];
+  readonly elsewhere: readonly DesiredCall[];
+}
+
 /** The model calls of a run, each once, from all evidence so far. Independent of the order in which it came. */
-export const desiredCalls = (graph: RunGraph, tenantId: string, runId: string): readonly DesiredCall[] => {
+export const desiredCalls = (
+  graph: RunGraph,
+  tenantId: string,
+  runId: string,
+  findings: Findings = NO_FINDINGS,
+): RunCalls => {
+  const lost = stepsElsewhere(findings);
+  const [elsewhere, here] = partition(allCalls(graph, tenantId, runId, adoptedBySteps(findings)), (call) =>
+    call.ranked.some((leaf) => lost.has(leaf.step_id)),
+  );
+  return { here, elsewhere };
+};
+
+const partition = <T>(items: readonly T[], isFirst: (item: T) => boolean): readonly [readonly T[], readonly T[]] => [
+  items.filter(isFirst),
+  items.filter((item) => !isFirst(item)),
+];
+
+const allCalls = (
+  graph: RunGraph,
+  tenantId: string,
+  runId: string,
+  adopted: ReadonlyMap<string, readonly LeafEvidence[]>,
+): readonly DesiredCall[] => {
   const calls = groupCalls(graph).map((group) => {
-    const ranked = rank(graph, group.members);
+    // What another run's span tells of the call counts like a witness of this one; whose call it is, it does not decide.
+    const others = group.members.flatMap((member) => adopted.get(member.step_id) ?? []);
+    const ranked = rank(graph, [...group.members, ...new Set(others)]);
     return buildCall(tenantId, runId, group.members, ranked, group.calls, group.calls > 1);
   });
   const aggregates = lonelyWrappers(graph).map((wrapper) => {

@@ -26,10 +26,10 @@ export const explainRun = (stateText: string, prices: PriceBook): RunExplanation
   const state = parseState(stateText);
   const [tenantId, runId] = splitKey(state.key);
   const graph = buildRunGraph([...state.steps.values()].map((held) => held.evidence));
-  const desired = desiredCalls(graph, tenantId, runId);
+  const { here, elsewhere } = desiredCalls(graph, tenantId, runId, state.findings);
   return {
-    calls: desired.map((call) => explainCall(graph, call, state, prices)),
-    set_aside: setAside(graph, desired),
+    calls: here.map((call) => explainCall(graph, call, state, prices)),
+    set_aside: setAside(graph, here, new Set(elsewhere.flatMap((call) => call.ranked))),
     summarised_steps: state.spilled.steps,
   };
 };
@@ -147,13 +147,20 @@ const bucketFrom = ({ tokens, ranked }: DesiredCall): CallExplanation['bucket_fr
 
 // -------------------------------------------------------------------- set aside
 
-const setAside = (graph: RunGraph, desired: readonly DesiredCall[]): RunExplanation['set_aside'] => {
+const setAside = (
+  graph: RunGraph,
+  desired: readonly DesiredCall[],
+  elsewhere: ReadonlySet<Evidence>,
+): RunExplanation['set_aside'] => {
   const booked = new Set<Evidence>(desired.flatMap((call) => call.ranked));
   const sums = new Set<Evidence>(desired.filter((call) => call.isAggregate).flatMap((call) => call.ranked));
   return graph.steps
     .filter((step): step is LeafEvidence => (isLeaf(step) || isWrapper(step)) && !booked.has(step))
     .filter((step) => hasUsage(step.call) || isLeaf(step))
-    .map((step) => ({ ...testimony(step), because: reasonOf(graph, step, sums) }));
+    .map((step) => ({
+      ...testimony(step),
+      because: elsewhere.has(step) ? 'elsewhere' : reasonOf(graph, step, sums),
+    }));
 };
 
 const reasonOf = (graph: RunGraph, step: LeafEvidence, sums: ReadonlySet<Evidence>): SetAside => {

@@ -4,12 +4,13 @@ import type { Fold } from '../runtime/stream/fold-task.ts';
 import {
   type CallClaims,
   isClaimsKey,
-  keyOfStep,
+  isClaimsText,
   noClaims,
   parseClaims,
   serialiseClaims,
   stepClaims,
 } from './call-claims.ts';
+import { keyOfStep } from './findings.ts';
 import type { PriceBook } from './prices/price.ts';
 import { stepRun } from './run-step.ts';
 import { emptyState, type LedgerState, parseState, serialiseState } from './state.ts';
@@ -29,7 +30,7 @@ export const createLedgerFold = (prices: PriceBook): Fold<AgentStep, KeptState> 
   decode: (record) => decodeAgentStep(record.value),
   keyOf: keyOfStep,
   empty: (key) => (isClaimsKey(key) ? ofClaims(noClaims(key)) : ofRun(emptyState(key))),
-  parse: (text) => (text.startsWith(CLAIMS_TEXT) ? ofClaims(parseClaims(text)) : ofRun(parseState(text))),
+  parse: (text) => (isClaimsText(text) ? ofClaims(parseClaims(text)) : ofRun(parseState(text))),
   serialise: (state) => (state.kind === 'run' ? serialiseState(state.run) : serialiseClaims(state.claims)),
   step: (state, steps, context) => {
     if (state.kind === 'run') {
@@ -41,7 +42,5 @@ export const createLedgerFold = (prices: PriceBook): Fold<AgentStep, KeptState> 
   },
 });
 
-/** How the text of claims begins; a run's has its key where theirs says what it is. */
-const CLAIMS_TEXT = '{"claims":';
 const ofRun = (run: LedgerState): KeptState => ({ kind: 'run', run });
 const ofClaims = (claims: CallClaims): KeptState => ({ kind: 'claims', claims });

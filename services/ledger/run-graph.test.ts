@@ -10,7 +10,7 @@ const callsOf = (parents: Readonly<Record<string, string>>, tokens: (id: string)
     evidenceOf(llmOf(id, tokens(id), tokens(id), { span_id: id, parent_span_id: parent })),
   );
 const booked = (evidence: ReturnType<typeof callsOf>) =>
-  desiredCalls(buildRunGraph(evidence), 'acme', 'run-1').map((call) => call.ranked.map((leaf) => leaf.step_id));
+  desiredCalls(buildRunGraph(evidence), 'acme', 'run-1').here.map((call) => call.ranked.map((leaf) => leaf.step_id));
 
 describe('parents in a circle', () => {
   const circle = { b: 'c', c: 'd', d: 'b' };

@@ -43,7 +43,7 @@ export const runLinksOf = (tenantId: string, runId: string, step: LinkTelling): 
 /** Rows for the links that new steps tell and nothing held told before, and for runs found to describe a call of this one. */
 export const runLinkRows = (
   ids: { readonly tenantId: string; readonly runId: string },
-  news: { readonly steps: readonly AgentStep[]; readonly found: readonly { readonly run_id: string }[] },
+  news: { readonly steps: readonly AgentStep[]; readonly runs: readonly string[] },
   held: Iterable<LinkTelling>,
   context: Omit<FoldContext, 'variant'>,
 ): TableRows => {
@@ -52,7 +52,7 @@ export const runLinkRows = (
     for (const link of runLinksOf(ids.tenantId, ids.runId, step)) told.set(keyOf(link), link);
   if (told.size > 0)
     for (const step of held) for (const link of runLinksOf(ids.tenantId, ids.runId, step)) told.delete(keyOf(link));
-  for (const { run_id } of news.found) {
+  for (const run_id of news.runs) {
     const link: RunLink = { root_run_id: run_id, reason: 'same_call', session_id: null };
     told.set(keyOf(link), link);
   }

@@ -4,10 +4,11 @@ import type { OutgoingRecord, Row } from '../runtime/ports.ts';
 import type { TableRows } from '../runtime/stream/types.ts';
 import { type BookingMoment, bookDifference, entryOf } from './booking.ts';
 import { bookingOf } from './call-booking.ts';
-import { claimsOf, type Finding, readFinding } from './call-claims.ts';
+import { claimsOf } from './call-claims.ts';
 import { addCalls } from './call-sums.ts';
-import { type DesiredCall, desiredCalls, singleCall } from './desired.ts';
+import { desiredCalls, singleCall } from './desired.ts';
 import { type Evidence, evidenceOf, isLeaf, preferCopy } from './evidence.ts';
+import { addFindings, ownKindOf } from './findings.ts';
 import type { PriceBook } from './prices/price.ts';
 import { addToTally, runFacts } from './run-facts.ts';
 import { buildRunGraph, type RunGraph } from './run-graph.ts';
@@ -71,20 +72,17 @@ export const stepRun = (
 ): StepResult => {
   const [tenantId, runId] = splitKey(state.key);
   const moment: BookingMoment = { at: utcMillisText(context.loggedAtMs), batchId: context.batchId };
-  const findings = steps.flatMap((step) => readFinding(step) ?? []);
-  const taken = takeIn(
-    state,
-    steps.filter((step) => readFinding(step) === null),
-    limits,
-  );
-  const elsewhere = addFindings(state.elsewhere, findings);
+  const { own = [], told = [] } = Object.groupBy(steps, (step) => (ownKindOf(step) === null ? 'told' : 'own'));
+  const taken = takeIn(state, told, limits);
+  const { findings, runs: foundRuns } = addFindings(state.findings, own);
   const graph = buildRunGraph([...taken.steps.values()].map((held) => held.evidence));
   const run = { tenantId, runId, graph, wide: runWideOf(graph.steps) };
-  const calls = desiredCalls(graph, tenantId, runId);
-  const lost = lostCalls(calls, elsewhere);
-  const desired = calls
-    .filter((call) => !lost.has(call.call_id))
-    .map((call) => ({ call, priced: bookingOf(call, run, prices, pricedBefore(state, call.call_id)) }));
+  const { here, elsewhere } = desiredCalls(graph, tenantId, runId, findings);
+  const desired = here.map((call) => ({
+    call,
+    priced: bookingOf(call, run, prices, pricedBefore(state, call.call_id)),
+  }));
+  const lost = new Set(elsewhere.map((call) => call.call_id));
   const difference = bookDifference(state.books, desired, run, moment, lost);
   const spill = bookSpilled(taken.spilledSteps, run, prices, moment);
   const entries = [...difference.entries, ...spill];
@@ -101,7 +99,7 @@ export const stepRun = (
     marks: taken.marks,
     spilled,
     spilledSums,
-    elsewhere,
+    findings,
   };
   const row: Row = {
     tenant_id: tenantId,
@@ -112,32 +110,14 @@ export const stepRun = (
     logged_at: moment.at,
   };
   const held = [...state.steps.values()].map(({ evidence }) => evidence);
-  const found = findings.filter((finding) => !state.elsewhere.has(findingKey(finding)));
   const tables = [
     // A finding may come before the step it is about: a run of which nothing is known has no row.
     ...tablesOf(entries, taken.copies, next.steps.size === 0 ? [] : [row], moment),
-    runLinkRows(run, { steps: [...taken.news, ...taken.copies], found }, held, context),
+    runLinkRows(run, { steps: [...taken.news, ...taken.copies], runs: foundRuns }, held, context),
     scoreRows(taken.news, context),
   ];
   return { state: next, tables, hours: hoursOf(entries), produce: claimsOf(taken.news) };
 };
-
-/** Steps of one run another run can describe: a run of lost spans has one. */
-const ELSEWHERE_MAX = 10_000;
-
-const findingKey = ({ step_id, run_id }: Finding): string => `${step_id}|${run_id}`;
-
-const addFindings = (known: ReadonlySet<string>, findings: readonly Finding[]): ReadonlySet<string> =>
-  findings.length === 0 || known.size >= ELSEWHERE_MAX ? known : new Set([...known, ...findings.map(findingKey)]);
-
-/** Ids of the calls of which any account is told elsewhere. */
-const lostCalls = (calls: readonly DesiredCall[], elsewhere: ReadonlySet<string>): ReadonlySet<string> => {
-  if (elsewhere.size === 0) return NONE;
-  const steps = new Set([...elsewhere].map((key) => key.slice(0, key.indexOf('|'))));
-  const lost = calls.filter((call) => call.ranked.some((leaf) => steps.has(leaf.step_id)));
-  return new Set(lost.map((call) => call.call_id));
-};
-const NONE: ReadonlySet<string> = new Set();
 
 const pricedBefore = (state: LedgerState, callId: string) => {
   const booked = state.books.get(callId);

@@ -4,6 +4,7 @@ import { assert } from '../runtime/errors.ts';
 import type { BookedCall, Books } from './booking.ts';
 import { type CallSums, EMPTY_SUMS } from './call-sums.ts';
 import { EVIDENCE_TEXTS, type Evidence } from './evidence.ts';
+import { type Findings, NO_FINDINGS, readFindings, type StoredFindings, storeFindings } from './findings.ts';
 import { EMPTY_TALLY, type Tally } from './run-facts.ts';
 
 /** Where a step's source record stands: (log, topic, partition) as one text, offset, index in the record. */
@@ -31,8 +32,7 @@ export interface LedgerState {
   /** What is kept of steps beyond the limit, and the sums of calls booked without being held. */
   readonly spilled: Tally;
   readonly spilledSums: CallSums;
-  /** `step_id|run_id`: steps whose call another run describes. */
-  readonly elsewhere: ReadonlySet<string>;
+  readonly findings: Findings;
 }
 
 /** A run of which nothing is known yet. */
@@ -44,7 +44,7 @@ export const emptyState = (key: string): LedgerState => ({
   marks: new Map(),
   spilled: EMPTY_TALLY,
   spilledSums: EMPTY_SUMS,
-  elsewhere: new Set(),
+  findings: NO_FINDINGS,
 });
 
 /** Where the source record of a step stands. */
@@ -118,7 +118,7 @@ export const serialiseState = (state: LedgerState): string => {
     d: [...state.duplicates].sort(),
     m: marks,
     x: state.spilled.steps === 0 && state.spilledSums.calls === 0 ? null : [state.spilled, state.spilledSums],
-    ...(state.elsewhere.size === 0 ? {} : { w: [...state.elsewhere].sort() }),
+    w: storeFindings(state.findings),
   });
 };
 
@@ -179,7 +179,7 @@ interface StoredState {
   readonly d: readonly string[];
   readonly m: readonly (readonly [number, number, number])[];
   readonly x: readonly [Tally, CallSums] | null;
-  readonly w?: readonly string[];
+  readonly w?: StoredFindings;
 }
 type StoredStep = readonly [
   texts: readonly number[],
@@ -235,7 +235,7 @@ export const parseState = (text: string): LedgerState => {
     marks: new Map(stored.m.map(([log, offset, index]) => [at(log) ?? '', { log: at(log) ?? '', offset, index }])),
     spilled: stored.x?.[0] ?? EMPTY_TALLY,
     spilledSums: stored.x?.[1] ?? EMPTY_SUMS,
-    elsewhere: new Set(stored.w),
+    findings: readFindings(stored.w),
   };
 };
 
