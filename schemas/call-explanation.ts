@@ -33,6 +33,7 @@ export const SET_ASIDE = [
   'wrapper', // it repeats or sums calls below it, which are booked
   'around', // it lies around calls and tells no more than they do
   'in_sum', // it tells nothing and lies in a step that tells the sum
+  'elsewhere', // another run tells of the same call from within, and has it booked
 ] as const;
 export type SetAside = (typeof SET_ASIDE)[number];
 
