@@ -4,7 +4,7 @@ import { playLedger, type Take } from '../../services/ledger/fold-fixture.ts';
 import type { PriceBook } from '../../services/ledger/prices/price.ts';
 import { createPriceBook } from '../../services/ledger/prices/registry.ts';
 import { netBookings } from '../../services/ledger/step-fixture.ts';
-import { seededRandom } from '../support/random.ts';
+import { seeded } from '../support/random.ts';
 import { stepsOfCapture } from './captured-runs.ts';
 import { EMITTERS, FIXTURE_PRICES, factsOf, knownCost, type Net, settled, truthOf } from './ledger-truth.ts';
 
@@ -31,7 +31,7 @@ const factsAndTruth = (emitter: string, bookings: readonly Net[]) => {
 
 /** Arrivals in a seeded order: of each batch the place in what waits, and its length. */
 const shuffledTakes = (count: number, seed: number): readonly Take[] => {
-  const random = seededRandom(seed);
+  const random = seeded(seed);
   return Array.from({ length: count }, () => ({
     from: random(),
     size: 1 + Math.floor(random() * BATCH_STEPS_MAX),
@@ -92,7 +92,7 @@ describe('all emitters at once, in one tenant', () => {
 
   test(`interleaved, shuffled and sent twice, each is booked as it is alone (seed ${SEED})`, () => {
     const all = captures.flatMap(({ steps }) => steps);
-    const random = seededRandom(SEED);
+    const random = seeded(SEED);
     const shuffled = [...all, ...all].map((step) => ({ step, at: random() })).sort((a, b) => a.at - b.at);
     const steps = shuffled.map(({ step }) => step);
     const bookings = book(steps, shuffledTakes(steps.length, SEED + 1));
