@@ -42,6 +42,9 @@ const log = (name: string, attributes: Values): AgentStep => {
   return step;
 };
 
+/** The path of the first agent, as Codex names it. */
+const ROOT = '/root';
+
 describe('a log record of Codex', () => {
   test('that completes a response with counts is a call; counts are texts, the total is no bucket', () => {
     const step = log('codex.sse_event', {
@@ -107,7 +110,7 @@ describe('a log record of Codex', () => {
       arguments: '{"cmd":"ls"}',
       output,
       success,
-      agent_name: '/helper',
+      agent_name: `${ROOT}/helper`,
     });
 
   test('of a tool is the tool, with the agent that ran it', () => {

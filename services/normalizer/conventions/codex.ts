@@ -71,10 +71,9 @@ const ROOT_AGENT = '/root';
 const readShared = (view: SpanView, stepKind: StepKind) => {
   const requestModel = textAttr(view, SAID.model) ?? textAttr(view, SAID.slug);
   const { provider, flags } = readProvider(view, stepKind === 'llm' ? requestModel : undefined);
-  const sub = textAttr(view, SAID.agentName);
   return {
     ...readIdentity(view),
-    agentName: sub === undefined || sub === ROOT_AGENT ? AGENT : `${AGENT}${sub.startsWith('/') ? '' : '/'}${sub}`,
+    agentName: agentOf(textAttr(view, SAID.agentName)),
     stepKind,
     requestModel,
     provider,
@@ -82,6 +81,12 @@ const readShared = (view: SpanView, stepKind: StepKind) => {
     attempt: attemptOf(view),
     ...readOutcome(view),
   } satisfies StepFacts;
+};
+
+/** `/root` is the program itself, `/root/<name>` and below are its sub-agents. */
+const agentOf = (path: string | undefined): string => {
+  const below = path?.startsWith(ROOT_AGENT) === true ? path.slice(ROOT_AGENT.length) : (path ?? '');
+  return below === '' ? AGENT : `${AGENT}${below.startsWith('/') ? '' : '/'}${below}`;
 };
 
 /** Codex counts re-sends: the first attempt is 0. */
