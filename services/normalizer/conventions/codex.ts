@@ -83,7 +83,7 @@ const readShared = (view: SpanView, stepKind: StepKind) => {
   } satisfies StepFacts;
 };
 
-/** `/root` is the program itself, `/root/<name>` and below are its sub-agents. */
+/** The path of an agent: the root is the program itself, what is below it its sub-agents. */
 const agentOf = (path: string | undefined): string => {
   const below = path?.startsWith(ROOT_AGENT) === true ? path.slice(ROOT_AGENT.length) : (path ?? '');
   return below === '' ? AGENT : `${AGENT}${below.startsWith('/') ? '' : '/'}${below}`;
