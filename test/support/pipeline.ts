@@ -100,10 +100,13 @@ export const untilDone = async (log: EventLog, services: readonly StreamService[
   };
   const [normalizer, ...folds] = services;
   if (normalizer === undefined || folds.length === 0) throw new Error('a normalizer and folds make the pipeline');
+  const endsOf = async (): Promise<string> => JSON.stringify(await log.ranges(TOPICS.steps));
   const isAllDone = async (): Promise<boolean> => {
+    const ends = await endsOf();
     if (!(await isDone(normalizer, [TOPICS.spans, TOPICS.logs]))) return false;
     for (const fold of folds) if (!(await isDone(fold, [TOPICS.steps]))) return false;
-    return true;
+    // The ledger writes to the topic it reads: done is what did not grow while it was looked at.
+    return (await endsOf()) === ends;
   };
   await until('the pipeline is done', async () => ((await isAllDone()) ? true : null), 300_000).catch(
     (cause: unknown) => {
