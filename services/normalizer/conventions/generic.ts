@@ -1,18 +1,21 @@
 import { KeyQuestion } from '../../../schemas/otlp/key-shape.ts';
 import type { StepKind } from '../../../schemas/step-kinds.ts';
 import { contentDirection } from '../content-keys.ts';
-import { field, isObject, type Json, unwrap } from '../json.ts';
+import { field, isObject, type Json } from '../json.ts';
 import type { SpanView } from '../span-view.ts';
-import type { CallFacts, ContentPart, Convention, StepFacts, Usage } from '../step-facts.ts';
+import type { CallFacts, ContentPart, Convention, StepFacts, Usage, UsageSemantics } from '../step-facts.ts';
+import { isErrorResult } from './family.ts';
 import { readFlattened } from './flattened.ts';
 import { readIdentity } from './identity.ts';
+import { type KeyMeaning, kindOfWord, meaningOf } from './key-meanings.ts';
 import { readLogMessage, readSpanEvents } from './message-events.ts';
 import { readMessages } from './messages.ts';
-import { isModelOperation, KIND_OF_OPERATION, kindOfTool } from './operations.ts';
-import { readAttempt, readOutcome } from './outcome.ts';
+import { isModelOperation, kindOfTool } from './operations.ts';
+import { endedInError, type OutcomeFacts, readAttempt, readOutcome } from './outcome.ts';
 import { readProvider } from './provider.ts';
 import { hasUsage, INCLUSIVE, leafCall, mergeUsage, readReportedCost, readUsage, wrapperCall } from './usage.ts';
-import { asCount, boolAttr, jsonAt, keySet, keysLike, type PlacedKey, textAttr } from './values.ts';
+import { type MapUsage, usageOfMap } from './usage-map.ts';
+import { asCount, asText, boolAttr, jsonAt, keySet, keysLike, type PlacedKey, textAttr } from './values.ts';
 
 /**
  * The last one: an emitter nobody wrote a file for. Keeps everything and recognises model calls, tools and agents by
@@ -21,42 +24,9 @@ import { asCount, boolAttr, jsonAt, keySet, keysLike, type PlacedKey, textAttr }
  */
 export const generic: Convention = { name: 'generic', matches: () => true, read: (view) => readGeneric(view) };
 
-/** A key whose value says what the span is: `openinference.span.kind`, `x.observation.type`, `run_type` … */
-const KIND_KEY =
-  /(?:^|[._:])(?:span[._]?(?:kind|type)|observation[._]type|(?:run|step|node|event|action)[._](?:kind|type)|subtype|operation[._](?:name|id)|operationId)$/i;
-
-/** The words that stand there. */
-const KIND_OF_WORD: ReadonlyMap<string, StepKind> = new Map([
-  ...KIND_OF_OPERATION,
-  ['llm', 'llm'],
-  ['llm_request', 'llm'],
-  ['llm_call', 'llm'],
-  ['generation', 'llm'],
-  ['model', 'llm'],
-  ['model_inference', 'llm'],
-  ['embedder', 'embedding'],
-  ['agent', 'agent'],
-  ['agent_run', 'agent'],
-  ['interaction', 'agent'],
-  ['workflow', 'workflow'],
-  ['workflow_run', 'workflow'],
-  ['chain', 'workflow'],
-  ['task', 'workflow'],
-  ['flow', 'workflow'],
-  ['graph', 'workflow'],
-  ['tool', 'tool'],
-  ['tool_call', 'tool'],
-  ['mcp_tool_call', 'tool'],
-  ['function', 'tool'],
-  ['retriever', 'retrieval'],
-  ['reranker', 'retrieval'],
-  ['handoff', 'delegation'],
-  ['evaluator', 'eval'],
-  ['evaluation', 'eval'],
-]);
-
 /** Facts found by walking over the keys once. */
 interface Found {
+  semantics?: UsageSemantics;
   kind?: StepKind;
   requestModel?: string;
   responseModel?: string;
@@ -66,62 +36,6 @@ interface Found {
   agentName?: string;
   usage: { -readonly [K in keyof Usage]: number };
 }
-
-const REQUEST_MODEL = /(?:^|[._:])(?:model|model[._]?(?:name|id)|request[._]?model(?:[._]name)?)$/i;
-const RESPONSE_MODEL = /(?:^|[._:])(?:response|returned)[._]?model(?:[._](?:name|id))?$/i;
-const RESPONSE_ID = /(?:^|[._:])response[._]?id$/i;
-const TOOL_NAME = /(?:^|[._:])(?:tool[._]?(?:call[._]?)?name|function[._]?name|toolcall\.name)$/i;
-const TOOL_CALL_ID = /(?:^|[._:])(?:tool[._]?(?:call|use)[._]?id|tool_call\.id|toolcall\.id)$/i;
-const AGENT_NAME = /(?:^|[._:])agent[._]?name$/i;
-
-/** First match wins, so details stand before the figures that contain them. */
-const TOKEN_RULES: readonly (readonly [pattern: RegExp, bucket: keyof Usage | undefined])[] = [
-  [/max|limit|budget|per_|avg|average|total|chars|character|price|cost|nocache|no_cache|text/, undefined],
-  [/cach.*(?:write|creation)|(?:write|creation).*cach/, 'cacheWrite'],
-  [/cach/, 'cacheRead'],
-  [/reasoning|thought/, 'reasoning'],
-  [/audio.*(?:output|completion)|(?:output|completion).*audio/, 'audioOutput'],
-  [/audio/, 'audioInput'],
-  [/input|prompt/, 'input'],
-  [/output|completion|candidates/, 'output'],
-];
-
-const bucketOfKey = (key: string): keyof Usage | undefined => {
-  if (!/token/i.test(key)) return undefined;
-  const plain = key.toLowerCase();
-  return TOKEN_RULES.find(([pattern]) => pattern.test(plain))?.[1];
-};
-
-const TEXT_RULES: readonly (readonly [
-  pattern: RegExp,
-  name: 'requestModel' | 'responseModel' | 'responseId' | 'toolName' | 'toolCallId' | 'agentName',
-])[] = [
-  [RESPONSE_MODEL, 'responseModel'],
-  [REQUEST_MODEL, 'requestModel'],
-  [RESPONSE_ID, 'responseId'],
-  [TOOL_CALL_ID, 'toolCallId'],
-  [TOOL_NAME, 'toolName'],
-  [AGENT_NAME, 'agentName'],
-];
-
-/** A word such as `LLM`, `ai.generateText.doGenerate` or `MODEL_INFERENCE` → a kind. */
-const kindOfWord = (value: unknown): StepKind | undefined =>
-  typeof value === 'string' && value.length <= 64 ? KIND_OF_WORD.get(value.toLowerCase()) : undefined;
-
-/** What a key is taken for, by how it is built. */
-interface KeyMeaning {
-  readonly bucket: keyof Usage | undefined;
-  readonly isKind: boolean;
-  readonly text: (typeof TEXT_RULES)[number][1] | undefined;
-  readonly isUsage: boolean;
-}
-
-const meaningOf = (key: string): KeyMeaning => ({
-  bucket: bucketOfKey(key),
-  isKind: KIND_KEY.test(key),
-  text: TEXT_RULES.find(([pattern]) => pattern.test(key))?.[1],
-  isUsage: USAGE_KEY.test(key),
-});
 
 const readKey = (found: Found, { bucket, isKind, text }: KeyMeaning, value: unknown): void => {
   if (bucket !== undefined) {
@@ -139,16 +53,14 @@ const readKey = (found: Found, { bucket, isKind, text }: KeyMeaning, value: unkn
   if (text !== undefined) found[text] ??= value;
 };
 
-/** Usage as a JSON map in one attribute: `…usage_details`, `…usage`. */
-const USAGE_KEY = /(?:^|[._:])usage(?:[._](?:details|metadata))?$/i;
-
-const readUsageMap = (found: Found, value: Json): void => {
-  const usage = unwrap(value);
-  if (!isObject(usage)) return;
-  for (const [key, count] of Object.entries(usage)) {
-    if (isObject(count)) readUsageMap(found, count);
-    // Inside a usage map the word "tokens" is often left out.
-    else readKey(found, meaningOf(/token/i.test(key) ? key : `${key}_tokens`), count);
+/** A block may prove what its figures mean; the first that does speaks for the span. */
+const readUsageMap = (found: Found, value: Json | undefined): void => {
+  const told = usageOfMap(value);
+  if (told === undefined) return;
+  if (told.semantics !== undefined) found.semantics ??= told.semantics;
+  for (const bucket of Object.keys(told.usage) as (keyof Usage)[]) {
+    const count = told.usage[bucket];
+    if (count !== undefined) found.usage[bucket] ??= count;
   }
 };
 
@@ -163,25 +75,53 @@ const walk = (view: SpanView): Found => {
   const found: Found = { usage: {} as Found['usage'] };
   for (const { place, meaning } of view.ask(MEANINGS)) {
     readKey(found, meaning, view.at(place));
-    if (meaning.isUsage) readUsageMap(found, jsonAt(view, place) ?? null);
+    if (meaning.isUsage) readUsageMap(found, jsonAt(view, place));
   }
   return found;
 };
 
-const kindOf = (view: SpanView, found: Found, usage: Usage): StepKind => {
-  const hasModel = found.requestModel !== undefined || found.responseModel !== undefined;
+const kindOf = (view: SpanView, found: Found, usage: Usage, isFailed: boolean): StepKind => {
   if (found.kind !== undefined && found.kind !== 'other')
     return found.kind === 'tool' ? kindOfTool(found.toolName) : found.kind;
-  if (hasModel && hasUsage(usage)) return usage.output === undefined && /embed/i.test(view.name) ? 'embedding' : 'llm';
-  if (found.toolName !== undefined && !hasModel) return kindOfTool(found.toolName);
+  const hasModel = found.requestModel !== undefined || found.responseModel !== undefined;
+  if (hasModel) return kindOfModelStep(view, usage, isFailed);
+  if (found.toolName !== undefined) return kindOfTool(found.toolName);
   return found.agentName !== undefined && /agent/i.test(view.name) ? 'agent' : 'other';
 };
 
-const readCall = (view: SpanView, kind: StepKind, usage: Usage): CallFacts | undefined => {
+/** A model that answered is a call; so is one that was asked and failed, for nobody can tell usage of that. */
+const kindOfModelStep = (view: SpanView, usage: Usage, isFailed: boolean): StepKind => {
+  if (hasUsage(usage)) return usage.output === undefined && /embed/i.test(view.name) ? 'embedding' : 'llm';
+  return isFailed && view.signal === 'span' ? 'llm' : 'other';
+};
+
+/** Names of the block of usage in a provider's answer. */
+const BLOCKS = ['usage', 'usageMetadata', 'usage_metadata', 'token_usage'] as const;
+
+/** The provider's own answer kept as content, with its usage inside: believed where it is of the same call. */
+const blockIn = (view: SpanView, said: Usage): MapUsage | undefined => {
+  for (const { place, direction } of view.ask(CONTENT)) {
+    const answer = direction === 'output' ? jsonAt(view, place) : undefined;
+    if (!isObject(answer)) continue;
+    for (const name of BLOCKS) {
+      const told = usageOfMap(field(answer, name));
+      if (told === undefined || (said.input !== undefined && said.input !== told.usage.input)) continue;
+      return told;
+    }
+  }
+  return undefined;
+};
+
+const readCall = (
+  view: SpanView,
+  kind: StepKind,
+  usage: Usage,
+  semantics: UsageSemantics = INCLUSIVE,
+): CallFacts | undefined => {
   if (view.signal === 'log' && !hasUsage(usage)) return undefined;
   return isModelOperation(kind)
-    ? leafCall(kind === 'llm' ? 'chat' : 'embeddings', usage, INCLUSIVE, readReportedCost(view))
-    : wrapperCall(kind, usage, INCLUSIVE);
+    ? leafCall(kind === 'llm' ? 'chat' : 'embeddings', usage, semantics, readReportedCost(view))
+    : wrapperCall(kind, usage, semantics);
 };
 
 /** Keys whose name says that they hold what went in or came out. */
@@ -227,21 +167,64 @@ const firstOf = (view: SpanView, keys: KeyQuestion<readonly PlacedKey[]>): Json 
 
 const SUCCESS = keySet('success');
 const ERROR = keySet('error');
+/** A level of severity on a span, and a message that goes with it. */
+const LEVEL = keysLike((key) => /(?:^|[._:])(?:level|severity)$/i.test(key));
+const MESSAGE = keysLike((key) => /(?:^|[._:])(?:status|error)[._]?message$/i.test(key));
+
+const failureOf = (
+  view: SpanView,
+  outcome: OutcomeFacts,
+  call: CallFacts | undefined,
+  toolResult: Json | undefined,
+) => {
+  const isMarked = view.ask(LEVEL).some(({ place }) => view.at(place) === 'ERROR');
+  const isFailed =
+    outcome.isFailed ||
+    isMarked ||
+    boolAttr(view, SUCCESS) === false ||
+    isErrorResult(toolResult) ||
+    (call?.role === 'leaf' && endedInError(view));
+  const message = () => asText(firstOf(view, MESSAGE) ?? null);
+  return {
+    isFailed,
+    errorMessage: outcome.errorMessage ?? textAttr(view, ERROR) ?? (isFailed ? message() : undefined),
+  };
+};
+
 const STREAMED = keySet('llm.is_streaming');
+
+/**
+ * Told an answer's tokens, and of failure nothing but the status: some processors carry the first error of a trace on
+ * to spans that went well.
+ */
+const answered = (view: SpanView, call: CallFacts | undefined, outcome: OutcomeFacts): boolean =>
+  view.statusCode === STATUS_ERROR &&
+  call?.role === 'leaf' &&
+  (call.usage.output ?? 0) > 0 &&
+  outcome.errorType === undefined &&
+  !view.events().some((event) => event.name === 'exception') &&
+  !endedInError(view);
+const STATUS_ERROR = 2;
+const NO_FAILURE = { isFailed: false, errorType: undefined, errorMessage: undefined };
 
 const readGeneric = (view: SpanView): StepFacts => {
   const found = walk(view);
-  const usage = mergeUsage(readUsage(view), found.usage);
-  const stepKind = kindOf(view, found, usage);
+  const outcome = readOutcome(view);
+  const said = mergeUsage(readUsage(view), found.usage);
+  const stepKind = kindOf(view, found, said, outcome.isFailed);
+  const block = isModelOperation(stepKind) ? blockIn(view, said) : undefined;
+  const usage = block === undefined ? said : mergeUsage(said, block.usage);
   const isTool = stepKind === 'tool' || stepKind === 'delegation';
   const identity = readIdentity(view);
   const { provider, flags } = readProvider(
     view,
     isModelOperation(stepKind) ? (found.responseModel ?? found.requestModel) : undefined,
   );
-  const outcome = readOutcome(view);
   const toolResult = isTool ? firstOf(view, RESULTS) : undefined;
   const { content, keys } = readContent(view);
+  const call = readCall(view, stepKind, usage, found.semantics ?? block?.semantics);
+  const isAnswered = answered(view, call, outcome);
+  const failure = isAnswered ? NO_FAILURE : failureOf(view, outcome, call, toolResult);
   return {
     stepKind,
     ...identity,
@@ -254,13 +237,12 @@ const readGeneric = (view: SpanView): StepFacts => {
     toolCallId: found.toolCallId,
     toolArguments: isTool ? firstOf(view, ARGUMENTS) : undefined,
     toolResult,
-    call: readCall(view, stepKind, usage),
+    call,
     ...outcome,
-    isFailed: outcome.isFailed || boolAttr(view, SUCCESS) === false || field(toolResult, 'isError') === true,
-    errorMessage: outcome.errorMessage ?? textAttr(view, ERROR),
+    ...failure,
     attempt: readAttempt(view),
     isStreamed: boolAttr(view, STREAMED),
-    flags,
+    flags: isAnswered ? [...flags, 'status_disbelieved'] : flags,
     content,
     contentKeys: keys,
   };

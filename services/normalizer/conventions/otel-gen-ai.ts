@@ -7,7 +7,7 @@ import { readIdentity } from './identity.ts';
 import { isMessageEvent, readLogMessage, readSpanEvents } from './message-events.ts';
 import { readMessages, toolContent, toolDefinitions } from './messages.ts';
 import { isModelOperation, KIND_OF_OPERATION, kindOfTool } from './operations.ts';
-import { readAttempt, readOutcome } from './outcome.ts';
+import { endedInError, readAttempt, readOutcome } from './outcome.ts';
 import { readProvider } from './provider.ts';
 import { hasUsage, INCLUSIVE, leafCall, readReportedCost, readUsage, wrapperCall } from './usage.ts';
 import { asText, boolAttr, firstJsonAttr, hasAttr, keySet, namesOf, presentKeys, textAttr } from './values.ts';
@@ -64,7 +64,6 @@ const SAID = {
   anyModel: keySet('gen_ai.request.model', 'gen_ai.response.model'),
   responseId: keySet('gen_ai.response.id'),
   isStreamed: keySet('gen_ai.request.stream', 'gen_ai.request.is_stream'),
-  finishReasons: keySet('gen_ai.response.finish_reasons'),
 };
 
 /** MCP methods that are steps of their own kind; the rest of the protocol is plumbing. */
@@ -144,16 +143,6 @@ const readFacts = (view: SpanView): Readonly<Record<string, string>> => {
     if (text !== undefined) facts[fact] = text;
   }
   return facts;
-};
-
-/** Finish reason `error`: a generation that ended abnormally, whatever the status says (semconv). */
-const endedInError = (view: SpanView): boolean => {
-  for (const place of view.ask(SAID.finishReasons)) {
-    const said = view.at(place);
-    // A list, or a list in a text.
-    if (Array.isArray(said) ? said.includes('error') : said === 'error' || said === '["error"]') return true;
-  }
-  return false;
 };
 
 /** Reads the official conventions; `dialect` says where an emitter differs. */

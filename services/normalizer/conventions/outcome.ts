@@ -38,6 +38,18 @@ export const readOutcome = (view: SpanView): OutcomeFacts => {
   };
 };
 
+const FINISH_REASONS = keySet('gen_ai.response.finish_reasons', 'llm.finish_reason', 'ai.response.finishReason');
+
+/** Finish reason `error`: a generation that ended abnormally, whatever the status says (semconv). */
+export const endedInError = (view: SpanView): boolean => {
+  for (const place of view.ask(FINISH_REASONS)) {
+    const said = view.at(place);
+    // A list, or a list in a text.
+    if (Array.isArray(said) ? said.includes('error') : said === 'error' || said === '["error"]') return true;
+  }
+  return false;
+};
+
 /** More attempts than this are no count of attempts; an Avro int and a UInt32 hold far more. */
 const ATTEMPTS_MAX = 1_000_000;
 
