@@ -1,3 +1,4 @@
+import { BELIEVED_SIGNAL } from '../../schemas/family-accounts.ts';
 import { type Check, onceEach, PLACE, proof } from './check.ts';
 import { lineageChecks } from './lineage-checks.ts';
 import { rollupChecks } from './rollup-checks.ts';
@@ -227,15 +228,22 @@ const netCalls = proof(
    ORDER BY place LIMIT 100`,
 );
 
+/** Where a family's believed signal is heard, accounts in another one are evidence: nothing is booked for them. */
+const BELIEVED = [...BELIEVED_SIGNAL].map(([family, signal]) => `('${family}', '${signal}')`).join(', ');
+
 const callsBooked = proof(
   'calls-booked',
   'spans',
-  'every run with a span that describes a model call has bookings, or had them until another run told of the same call',
+  'every run with a span that describes a model call has bookings, had them until another run told of the same call, or hears the signal its family is believed by',
   `SELECT concat('tenant ', tenant_id, ' run ', run_id) AS place, concat(toString(sum(described)), ' spans describe calls, booked 0') AS detail
    FROM (
      SELECT tenant_id, run_id, 1 AS described, 0 AS calls FROM spans WHERE call_role = 'leaf' AND ${FOLDED_SPANS}
+       AND ((family, signal) IN (${BELIEVED})
+         OR (tenant_id, run_id, family) NOT IN (SELECT tenant_id, run_id, family FROM spans WHERE (family, signal) IN (${BELIEVED})))
      UNION ALL
-     SELECT tenant_id, run_id, 0 AS described, if(reason = 'duplicate', 1, calls) AS calls FROM ledger_entries
+     SELECT tenant_id, run_id, 0 AS described, calls FROM ledger_entries
+     UNION ALL
+     SELECT tenant_id, run_id, 0 AS described, 1 AS calls FROM run_links WHERE reason = 'same_call'
    ) GROUP BY tenant_id, run_id HAVING sum(described) > 0 AND sum(calls) = 0 ORDER BY place LIMIT 100`,
 );
 

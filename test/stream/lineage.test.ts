@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { decodeAgentStep } from '../../schemas/agent-step-codec.ts';
 import type { LineageEdge } from '../../schemas/lineage-edge.ts';
-import { TOPICS } from '../../schemas/topics.ts';
+import { ONLY_FOR_HEADER, TOPICS } from '../../schemas/topics.ts';
 import { audit } from '../../services/audit/audit.ts';
 import { edgeText, netEdges, runBatches } from '../../services/lineage/run-fixture.ts';
 import { systemClock } from '../../services/runtime/clock.ts';
@@ -43,7 +43,8 @@ const readAll = async (log: MemoryEventLog, partition: number, end: number): Pro
           startOffset: assignment.logStart,
           onBatch: async (batch) => {
             if (assignment.partition !== partition) return 'stop';
-            values.push(...batch.records.map((record) => record.value));
+            const others = batch.records.filter(({ headers }) => (headers[ONLY_FOR_HEADER] ?? 'lineage') === 'lineage');
+            values.push(...others.map((record) => record.value));
             if (batch.records.some((record) => record.offset === end - 1)) resolve();
             return 'continue';
           },
