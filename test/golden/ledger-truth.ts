@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { LedgerEntry } from '../../schemas/ledger-entry.ts';
 import { bookOf, type PriceBook } from '../../services/ledger/prices/price.ts';
 import { tableSource } from '../../services/ledger/step-fixture.ts';
@@ -183,11 +184,30 @@ const costOf = (one: Buckets & { readonly model: string }): number => {
   );
 };
 
-/** A failed call that looks fine may be booked as failed or as unknown: told together where there is one. */
-export const settled = ({ unknown, failed, ...facts }: Facts, shownAsOk: number) => ({
-  ...facts,
-  ...(shownAsOk === 0 ? { unknown, failed } : { unknown_or_failed: unknown + failed }),
-});
+/**
+ * Facts and truth, to be compared. A failed call that looks fine may be booked as failed or as unknown: where there is
+ * one, both are told together.
+ */
+export const compared = (
+  emitter: string,
+  bookings: readonly Net[],
+): { readonly facts: object; readonly truth: object } => {
+  const { shownAsOk, costUsd: _cost, ...truth } = truthOf(emitter);
+  const facts = factsOf(emitter, bookings);
+  if (shownAsOk === 0) return { facts, truth };
+  const { unknown, failed, ...rest } = facts;
+  const { unknown: trueUnknown, failed: trueFailed, ...trueRest } = truth;
+  return {
+    facts: { ...rest, unknown_or_failed: unknown + failed },
+    truth: { ...trueRest, unknown_or_failed: trueUnknown + trueFailed + shownAsOk },
+  };
+};
+
+/** True when the bookings say what the table says. */
+export const isAsTold = (emitter: string, bookings: readonly Net[]): boolean => {
+  const { facts, truth } = compared(emitter, bookings);
+  return isDeepStrictEqual(facts, truth);
+};
 
 /** Cost of the bookings without those the emitter counted itself, in USD. */
 export const knownCost = (bookings: readonly Net[]): number =>
