@@ -3,6 +3,7 @@ import type { Convention } from '../step-facts.ts';
 import { anthropicSdk } from './anthropic-sdk.ts';
 import { claudeCode } from './claude-code.ts';
 import { codex } from './codex.ts';
+import { copilotCli } from './copilot-cli.ts';
 import { geminiCli } from './gemini-cli.ts';
 import { generic } from './generic.ts';
 import { genkit } from './genkit.ts';
@@ -29,6 +30,7 @@ export const CONVENTIONS: readonly Convention[] = [
   openinference, // by its kind of span; stands beside `ai.*` and `gen_ai.*` on spans rewritten to it, and is the finer account
   langfuse, // by its scope or the type of an observation; its `gen_ai.*`, where an application adds them, mean less
   codex, // by the name of the event, or of the program as scope; its spans have token keys of OTel and no operation
+  copilotCli, // by scope; a dialect of otel-gen-ai whose first agent has no name
   geminiCli, // by scope or the name of the event; its spans look like otel-gen-ai, with operations of their own
   claudeCode, // by scope, or the prefix of every event and span
   openaiAgents, // by the scope that the receiver gives to what it translates: nobody else writes it
