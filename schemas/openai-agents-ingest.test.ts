@@ -96,6 +96,14 @@ test('a trace, which has no times, is a log record of its trace', () => {
   expect(logs[0]?.item.attributes.get('openai_agents.workflow_name')).toBe('support');
 });
 
+test('a trace is given the time of its first span in the same body, wherever that stands', () => {
+  const trace = { object: 'trace', id: TRACE, workflow_name: 'support' };
+  const later = { ...SPAN, id: 'later', started_at: '2026-11-21T01:47:00Z' };
+  const open = { ...SPAN, id: 'open', started_at: null };
+  const other = { ...SPAN, trace_id: 'trace_x', started_at: '2020-01-01T00:00:00Z' };
+  expect(decode(open, later, trace, SPAN, other).logs[0]?.item.timeUnixNano).toBe(1_795_225_613_330_000_000n);
+});
+
 describe('a bad body', () => {
   test.each([
     ['no JSON', Buffer.from('hello')],

@@ -51,7 +51,23 @@ export const decodeOpenaiAgentsIngest = (bytes: Uint8Array): Outcome<IngestedTra
     else if (read.kind === 'log') logs.push({ resource: RESOURCE, scope: SCOPE, item: read.log });
     else refusals.push({ index, reason: read.reason, detail: read.detail });
   }
-  return ok({ spans, logs, refusals });
+  const starts = startsOf(spans);
+  const timed = logs.map((log) => ({
+    ...log,
+    item: { ...log.item, timeUnixNano: starts.get(log.item.traceId) ?? 0n },
+  }));
+  return ok({ spans, logs: timed, refusals });
+};
+
+/** A trace has no time of its own: it is given that of its first span in the same body; without one it stays 0. */
+const startsOf = (spans: readonly Encodable<OtlpSpan>[]): ReadonlyMap<string, bigint> => {
+  const starts = new Map<string, bigint>();
+  for (const { item } of spans) {
+    const known = starts.get(item.traceId);
+    const isEarlier = known === undefined || item.startUnixNano < known;
+    if (item.startUnixNano !== 0n && isEarlier) starts.set(item.traceId, item.startUnixNano);
+  }
+  return starts;
 };
 
 type Refusal = { readonly kind: 'refusal' } & Pick<OtlpRefusal, 'reason' | 'detail'>;
