@@ -41,6 +41,13 @@ describe('a family whose log records are believed', () => {
     expect(figures(net([other, silent, span]))).toEqual([[7, 3, 1]]);
   });
 
+  test('has none booked beyond the steps that are held, either', () => {
+    const limits = { stepsMax: 1, callsReserve: 0, duplicatesMax: 10 };
+    const { state, entries } = runBatches([[silent], [span]], undefined, limits);
+    expect([state.steps.size, entries]).toEqual([1, []]);
+    expect(figures(netBookings(runBatches([[silent], [log]], undefined, limits).entries))).toEqual([[100, 10, 1]]);
+  });
+
   test('is judged by its own signal: log records of other families are no such thing', () => {
     expect(figures(net([span, stepOf('x', { family: 'otel-gen-ai', signal: 'log' })]))).toEqual([[100, 10, 1]]);
   });

@@ -27,6 +27,10 @@ export const settleAccounts = (evidence: Iterable<Evidence>): Accounts => {
   return { believed, repeated };
 };
 
+/** `news` as `settleAccounts` reads them beside what is `known` of their run. */
+export const believedAmong = (known: readonly Evidence[], news: readonly Evidence[]): readonly Evidence[] =>
+  news.length === 0 ? news : settleAccounts([...known, ...news]).believed.slice(known.length);
+
 const isModelKind = (kind: StepKind): boolean => kind === 'llm' || kind === 'embedding';
 
 /** What parents say of the tree. */

@@ -2,6 +2,7 @@ import type { AgentStep } from '../../schemas/agent-step.ts';
 import type { LedgerEntry } from '../../schemas/ledger-entry.ts';
 import type { OutgoingRecord, Row } from '../runtime/ports.ts';
 import type { TableRows } from '../runtime/stream/types.ts';
+import { believedAmong } from './accounts.ts';
 import { type BookingMoment, bookDifference, entryOf } from './booking.ts';
 import { bookingOf } from './call-booking.ts';
 import { claimsOf } from './call-claims.ts';
@@ -198,10 +199,12 @@ const bookSpilled = (
   prices: PriceBook,
   moment: BookingMoment,
 ): readonly LedgerEntry[] =>
-  spilled.filter(isLeaf).map((leaf) => {
-    const call = singleCall(run.tenantId, run.runId, leaf);
-    return entryOf(bookingOf(call, run, prices, null).booking, 1, 'booked', moment);
-  });
+  believedAmong(run.graph.steps, spilled)
+    .filter(isLeaf)
+    .map((leaf) => {
+      const call = singleCall(run.tenantId, run.runId, leaf);
+      return entryOf(bookingOf(call, run, prices, null).booking, 1, 'booked', moment);
+    });
 
 // -------------------------------------------------------------------------- rows
 
