@@ -88,7 +88,8 @@ export const tokenStats = (figures: Figures): readonly Html[] => {
   ];
 };
 
-const runCost = (run: RunRow): Html => {
+/** What a run cost, and whether something is not in it. */
+export const runCost = (run: RunRow): Html => {
   if (run.calls === 0) return html`<span class="quiet">–</span>`;
   const missing = run.unknown_calls + run.unpriced_calls;
   const unknown =

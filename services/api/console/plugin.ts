@@ -19,6 +19,7 @@ import { pipelinePage } from './pages/pipeline.ts';
 import { policiesPage } from './pages/policies.ts';
 import { runPage } from './pages/run.ts';
 import { runsPage } from './pages/runs.ts';
+import { sessionPage } from './pages/session.ts';
 import { problemPage, startingPage } from './pages/starting.ts';
 import { stepDetail } from './pages/step.ts';
 import { telemetryPage } from './pages/telemetry.ts';
@@ -47,6 +48,7 @@ const PAGES: readonly PageEntry[] = [
   { path: '/runs', render: runsPage },
   { path: '/runs/:run_id', render: (view, request) => runPage(view, paramOf(request, 'run_id')) },
   { path: '/runs/:run_id/steps/:step_id', render: (view, request) => stepFragment(view, request), isBare: true },
+  { path: '/sessions/:session_id', render: (view, request) => sessionPage(view, paramOf(request, 'session_id')) },
   { path: '/incidents', render: incidentsPage },
   { path: '/incidents/:incident_id', render: (view, request) => incidentPage(view, paramOf(request, 'incident_id')) },
   { path: '/violations', render: violationsPage },
@@ -149,6 +151,8 @@ const STYLES = [
   'budgets',
   'judged',
   'lineage',
+  'calls',
+  'conversation',
   'narrow',
 ] as const;
 

@@ -63,6 +63,10 @@ export const kept = (view: View): Readonly<Record<string, string | undefined>> =
 export const runLink = (view: View, run: { readonly tenant_id: string; readonly run_id: string }): string =>
   linkTo(`/runs/${encodeURIComponent(run.run_id)}`, { ...kept(view), tenant: run.tenant_id });
 
+/** Link to a session of one tenant. */
+export const sessionLink = (view: View, tenant: string, sessionId: string): string =>
+  linkTo(`/sessions/${encodeURIComponent(sessionId)}`, { ...kept(view), tenant });
+
 /** Link to the list of runs with one filter set. */
 export const runsLink = (view: View, filter: Readonly<Record<string, string | undefined>>): string =>
   linkTo('/runs', { ...kept(view), ...filter });

@@ -5,7 +5,8 @@ import { type Html, html } from '../html.ts';
 /** Longer parts start folded, so that one page of logs does not bury the answer. */
 const OPEN_CHARS_MAX = 1500;
 
-const pretty = (text: string): string => {
+/** JSON indented; any other text as it came. */
+export const pretty = (text: string): string => {
   const start = text.trimStart()[0];
   if (start !== '{' && start !== '[') return text;
   try {

@@ -8,8 +8,9 @@ import { compact, duration, money, msOf, plural, shortId, when } from '../format
 import { type Fragment, type Html, html } from '../html.ts';
 import { page } from '../layout.ts';
 import { certainty, knownShare, stat, status, tokenStats } from '../parts.ts';
-import { kept, linkTo, runsLink, type View } from '../view.ts';
+import { kept, linkTo, runsLink, sessionLink, type View } from '../view.ts';
 import { bookingsBody } from './bookings.ts';
+import { callsBody } from './calls.ts';
 import { conversationBody } from './conversation.ts';
 import { lineageBody } from './lineage-tab.ts';
 import type { RunView } from './run-view.ts';
@@ -23,6 +24,7 @@ export const PAGE_STEPS_MAX = 2000;
 const TABS = [
   { name: 'steps', label: 'Steps' },
   { name: 'conversation', label: 'Conversation' },
+  { name: 'calls', label: 'Calls' },
   { name: 'violations', label: 'Violations' },
   { name: 'bookings', label: 'Bookings' },
   { name: 'lineage', label: 'Lineage' },
@@ -64,6 +66,8 @@ const tabBody = async (shown: RunView, tab: Tab): Promise<Html> => {
       return stepsBody(shown);
     case 'conversation':
       return conversationBody(shown);
+    case 'calls':
+      return callsBody(shown);
     case 'violations':
       return violationsBody(shown);
     case 'bookings':
@@ -87,7 +91,7 @@ const who = (run: RunRow, view: View): Fragment =>
     run.workflow && html`workflow <a href="${runsLink(view, { workflow: run.workflow })}">${run.workflow}</a>`,
     run.user_id && html`for <a href="${runsLink(view, { user: run.user_id })}">${run.user_id}</a>`,
     run.session_id &&
-      html`session <a href="${runsLink(view, { session: run.session_id })}">${run.session_id.slice(0, 12)}</a>`,
+      html`session <a href="${sessionLink(view, run.tenant_id, run.session_id)}">${run.session_id.slice(0, 24)}</a>`,
   ]
     .filter((part) => part !== null && part !== '')
     .map((part) => html`<span>${part}</span>`);
@@ -126,8 +130,9 @@ const tabs = ({ view, bookings, steps, violations }: RunView, tab: Tab): Html =>
   const counts: Readonly<Record<Tab, number | null>> = {
     steps: steps.length,
     conversation: null,
+    calls: bookings.standing.length,
     violations: violations.length === 0 ? null : violations.length,
-    bookings: bookings.standing.length,
+    bookings: null,
     lineage: null,
   };
   return html`<nav class="tabs" aria-label="Views of the run">${TABS.map(

@@ -1,11 +1,14 @@
+import { type ExplainedCall, type ExplainedRun, readExplainedRun } from '../../call-explanations.ts';
+import { SET_ASIDE_WORDS } from '../../call-words.ts';
 import { type StepDetailRow, stepQuery } from '../../queries/steps.ts';
 import { runViolationsQuery, type ViolationDetailRow } from '../../queries/violations.ts';
-import { bookingsOfSteps, read, readBookings, readContent } from '../../reads.ts';
+import { bookingsOfSteps, read, readContent } from '../../reads.ts';
 import { compact, duration, shortId, when } from '../format.ts';
 import { type Fragment, type Html, html } from '../html.ts';
 import { status } from '../parts.ts';
 import { linkTo, runsLink, type View } from '../view.ts';
-import { bookingCard } from './bookings.ts';
+import { callCard } from './call-card.ts';
+import { placeOf } from './calls.ts';
 import { chat } from './chat.ts';
 import { violationsOfStep } from './run-violations.ts';
 
@@ -15,22 +18,44 @@ const DETAIL_CHARS_MAX = 20_000;
 /** One step: facts, error, content (with the grant, logged), booking, everything the emitter sent. null: no such step. */
 export const stepDetail = async (view: View, tenant: string, runId: string, stepId: string): Promise<Html | null> => {
   const { context } = view;
-  const [steps, bookings, violations] = await Promise.all([
+  const [steps, explained, violations] = await Promise.all([
     read<StepDetailRow>(context, stepQuery({ tenant, runId, stepId })),
-    readBookings(context, tenant, runId),
+    readExplainedRun(context, tenant, runId),
     read<ViolationDetailRow>(context, runViolationsQuery({ tenant, runId })),
   ]);
   const step = steps[0];
   if (step === undefined) return null;
-  const booked = bookingsOfSteps(steps, bookings.standing).get(step.step_id) ?? [];
   return html`<header><h2>${step.name === '' ? step.step_kind : step.name}</h2><a class="close" href="${linkTo(`/runs/${encodeURIComponent(runId)}`, { ...view.params, step: undefined })}" data-close aria-label="Close">✕</a></header>
 <p>${status(step.status)} <span class="quiet">· ${step.step_kind} · told by ${step.vantage} as ${step.signal} · ${step.family}</span></p>
 ${(step.error_message !== null || step.error_type !== null) && html`<pre class="failure">${[step.error_type, step.error_message].filter((text) => text !== null).join(': ')}</pre>`}
 ${await violationsOfStep(view, step, violations)}${facts(view, step)}
-${booked.length > 0 && html`<h3>Booking</h3>${booked.map((entry) => bookingCard(entry))}`}
+${whyPart(view, step, explained)}
 ${await contentPart(view, tenant, runId, stepId)}
 ${mapTable('Attributes', step.attributes)}${mapTable('Resource', step.resource)}${mapTable('Labels', step.labels)}
 <p class="quiet small">${step.log_topic}/${step.log_partition}/${step.log_offset}, item ${step.log_index}; stored ${when(step.logged_at, view.nowMs)}</p>`;
+};
+
+/** The calls this step tells of, each with who else tells it and who is believed; or why it is no booking. */
+const whyPart = (view: View, step: StepDetailRow, explained: ExplainedRun): Html | null => {
+  const place = placeOf({ view });
+  const told = explained.calls.filter((call) => call.explanation?.evidence.some((one) => one.step_id === step.step_id));
+  const own = told.length > 0 ? told : callsOfStep(step, explained);
+  if (own.length > 0)
+    return html`<h3>${own.length === 1 ? 'Model call' : 'Model calls'}</h3>${own.map((call) => callCard(place, call))}`;
+  const aside = explained.set_aside.find((one) => one.step_id === step.step_id);
+  return aside === undefined ? null : html`<h3>Not booked</h3><p class="quiet">${SET_ASIDE_WORDS[aside.because]}.</p>`;
+};
+
+/** By the span a booking names, where no evidence is held. */
+const callsOfStep = (step: StepDetailRow, { calls }: ExplainedRun): readonly ExplainedCall[] => {
+  const unexplained = calls.filter((call) => call.explanation === null);
+  const booked =
+    bookingsOfSteps(
+      [step],
+      unexplained.flatMap((call) => call.bookings),
+    ).get(step.step_id) ?? [];
+  const ids = new Set(booked.map((entry) => entry.call_id));
+  return unexplained.filter((call) => ids.has(call.call_id));
 };
 
 const contentPart = async (view: View, tenant: string, runId: string, stepId: string): Promise<Html> => {

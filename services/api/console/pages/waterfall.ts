@@ -1,3 +1,4 @@
+import { decimalText, parseDecimal } from '../../decimal.ts';
 import type { BookingRow } from '../../queries/bookings.ts';
 import type { StepRow } from '../../queries/steps.ts';
 import type { ViolationDetailRow } from '../../queries/violations.ts';
@@ -90,15 +91,20 @@ const stepRow = (frame: Frame, { step, depth }: TreeNode<StepRow>): Html => {
   const href = linkTo(frame.view.path, { ...frame.view.params, step: step.step_id });
   const classes = `step d${depth}${isError ? ' error' : ''}${isChosen ? ' chosen' : ''}`;
   return html`<a class="${classes}" href="${href}#detail" data-step="${step.step_id}"${isChosen && html` aria-current="true"`}>
-<span class="what"><span class="kind k-${step.step_kind}" title="${step.step_kind}">${step.signal === 'log' && step.step_kind === 'other' ? '≡' : (MARKS[step.step_kind] ?? '·')}</span>${isError && html`<span class="status error" title="${step.error_message ?? step.error_type ?? 'error'}">▲<span class="hidden"> error</span></span>`}${broken.length > 0 && brokenMark(broken)}<span class="title">${titleOf(step)}</span><span class="sub">${subtitleOf(step)}</span></span>
+<span class="what"><span class="kind k-${step.step_kind}" title="${step.step_kind}">${step.signal === 'log' && step.step_kind === 'other' ? '≡' : (MARKS[step.step_kind] ?? '·')}</span>${isError && html`<span class="status error" title="${step.error_message ?? step.error_type ?? 'error'}">▲<span class="hidden"> error</span></span>`}${broken.length > 0 && brokenMark(broken)}<span class="title">${titleOf(step)}</span>${step.attempt !== null && step.attempt > 1 && html`<span class="chip small" title="attempt ${step.attempt} of one piece of work">try ${step.attempt}</span>`}<span class="sub">${subtitleOf(step)}</span></span>
 ${bar(frame, step, isError, worstOf(broken.map((violation) => violation.severity)))}
 <span class="n">${step.signal === 'span' || step.duration_ns > 0 ? duration(step.duration_ns / 1e6) : html`<span class="quiet">${step.signal}</span>`}</span>
 ${tokensCell(step, booked)}${costCell(booked)}</a>`;
 };
 
+/** A line of the waterfall has no room for more. */
+const SUBTITLE_CHARS_MAX = 120;
+
 const titleOf = (step: StepRow): string => (step.name === '' ? (step.event_name ?? step.step_kind) : step.name);
 
 const subtitleOf = (step: StepRow): string => {
+  // Why it failed says more than which model it was.
+  if (step.status === 'error') return step.error_message?.slice(0, SUBTITLE_CHARS_MAX) ?? step.error_type ?? '';
   if (step.step_kind === 'tool' && step.tool_name !== null && !step.name.includes(step.tool_name))
     return step.tool_name;
   const model = step.response_model ?? step.request_model;
@@ -143,16 +149,16 @@ const tokensCell = (step: StepRow, booked: readonly BookingRow[]): Html => {
   return html`<span class="n quiet" title="as reported; booked with another step">${compact(told)} / ${compact(toldOut)}</span>`;
 };
 
+const sumDecimals = (texts: readonly string[]): string =>
+  decimalText(texts.reduce((sum, text) => sum + (parseDecimal(text) ?? 0n), 0n));
+
 const costCell = (booked: readonly BookingRow[]): Html => {
   if (booked.length === 0) return html`<span class="n"></span>`;
   const unknown = booked.filter((entry) => entry.cost_usd === null);
   if (unknown.length === booked.length) {
     return html`<span class="n warn" title="${unknown.map((entry) => entry.unpriced_reason ?? 'unknown').join(', ')}">unknown</span>`;
   }
-  const [only] = booked;
-  const total =
-    booked.length === 1 && only
-      ? only.cost_usd
-      : String(booked.reduce((sum, entry) => sum + Number(entry.cost_usd ?? 0), 0));
-  return html`<span class="n">${moneyCell(total)}${unknown.length > 0 && html`<span class="warn">+?</span>`}</span>`;
+  const total = sumDecimals(booked.flatMap((entry) => (entry.cost_usd === null ? [] : [entry.cost_usd])));
+  const bound = booked.some((entry) => entry.untold.length > 0);
+  return html`<span class="n"${bound && html` title="at most: some details were not told"`}>${bound && html`<span class="quiet">≤</span> `}${moneyCell(total)}${unknown.length > 0 && html`<span class="warn">+?</span>`}</span>`;
 };
