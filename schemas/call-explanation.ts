@@ -34,6 +34,7 @@ export const SET_ASIDE = [
   'around', // it lies around calls and tells no more than they do
   'in_sum', // it tells nothing and lies in a step that tells the sum
   'elsewhere', // another run tells of the same call from within, and has it booked
+  'other_signal', // its family is believed by another signal, which is heard in this run
 ] as const;
 export type SetAside = (typeof SET_ASIDE)[number];
 

@@ -34,6 +34,7 @@ export const SET_ASIDE_WORDS: Readonly<Record<SetAside, string>> = {
   wrapper: 'repeats or sums the calls below it, which are booked',
   around: 'lies around calls that are booked and tells no more than they do',
   in_sum: 'tells nothing; the step around it tells the sum, which is booked',
+  other_signal: 'repeats what this program says by another signal, which is believed and booked',
   elsewhere: 'stands alone in its trace; another run tells of the same call from within, and has it booked',
 };
 

@@ -8,7 +8,7 @@ import { type Evidence, hasUsage, isLeaf, type LeafEvidence } from './evidence.t
 export interface Accounts {
   /** Every step; those that only repeat tell of no call any more. */
   readonly believed: readonly Evidence[];
-  /** Accounts of calls that another signal of their family tells, as they came. */
+  /** Accounts of calls that another signal of their family tells, as they came; by step_id. */
   readonly repeated: readonly LeafEvidence[];
 }
 
@@ -24,7 +24,7 @@ export const settleAccounts = (evidence: Iterable<Evidence>): Accounts => {
     repeated.push({ ...step, call: step.call });
     return { ...step, call: null, step_kind: isModelKind(step.step_kind) ? 'other' : step.step_kind };
   });
-  return { believed, repeated };
+  return { believed, repeated: repeated.sort((a, b) => (a.step_id < b.step_id ? -1 : 1)) };
 };
 
 /** `news` as `settleAccounts` reads them beside what is `known` of their run. */

@@ -10,9 +10,7 @@ import { serialiseState } from './state.ts';
 import { callOf, llmOf, netBookings, runBatches, stepOf, TEST_PRICES } from './step-fixture.ts';
 
 const BOOK = createPriceBook();
-const EMITTERS = readdirSync(new URL('../../test/fixtures/captures/', import.meta.url)).filter(
-  (emitter) => emitter !== 'openai-agents-native',
-);
+const EMITTERS = readdirSync(new URL('../../test/fixtures/captures/', import.meta.url));
 
 const ranOf = (emitter: string) =>
   [...Map.groupBy(stepsOfCapture(emitter), (step) => `${step.tenant_id}|${step.run_id}`)].map(([key, steps]) => {
@@ -104,6 +102,16 @@ describe('why', () => {
     ]);
     expect(why.calls).toHaveLength(2);
     expect(why.set_aside.map((one) => [one.step_id, one.because])).toEqual([['w', 'wrapper']]);
+  });
+
+  test('an account in a signal that is not believed is set aside, and says so', () => {
+    const family = 'codex';
+    const log = llmOf('log', 100, 10, { family, signal: 'log', span_id: '' });
+    const why = whyOf([llmOf('span', 100, 10, { family }), log]);
+    expect(why.calls.map((call) => call.evidence.map((one) => one.step_id))).toEqual([['log']]);
+    expect(why.set_aside.map((one) => [one.step_id, one.because, one.input_tokens])).toEqual([
+      ['span', 'other_signal', 100],
+    ]);
   });
 
   test('a price the book does not give any more leaves no bill, never a wrong one', () => {

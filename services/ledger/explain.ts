@@ -154,13 +154,14 @@ const setAside = (
 ): RunExplanation['set_aside'] => {
   const booked = new Set<Evidence>(desired.flatMap((call) => call.ranked));
   const sums = new Set<Evidence>(desired.filter((call) => call.isAggregate).flatMap((call) => call.ranked));
-  return graph.steps
+  const silent = graph.steps
     .filter((step): step is LeafEvidence => (isLeaf(step) || isWrapper(step)) && !booked.has(step))
     .filter((step) => hasUsage(step.call) || isLeaf(step))
     .map((step) => ({
       ...testimony(step),
-      because: elsewhere.has(step) ? 'elsewhere' : reasonOf(graph, step, sums),
+      because: elsewhere.has(step) ? ('elsewhere' as const) : reasonOf(graph, step, sums),
     }));
+  return [...silent, ...graph.repeated.map((step) => ({ ...testimony(step), because: 'other_signal' as const }))];
 };
 
 const reasonOf = (graph: RunGraph, step: LeafEvidence, sums: ReadonlySet<Evidence>): SetAside => {
