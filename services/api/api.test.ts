@@ -225,7 +225,11 @@ describe('passed', () => {
     await insertRows(engine.store, { batches }, 'others');
     const waiting = (await ask('otlp_spans/0/299')).json();
     expect([waiting.passed, waiting.services.ledger]).toEqual([false, false]);
-    await insertRows(engine.store, { batches: [confirmed('ledger', 0, 180, 270)] }, 'ledger');
+    const told = { ...confirmed('ledger', 0, 180, 270), produced: { 'agent_steps/1': 40 } };
+    await insertRows(engine.store, { batches: [told] }, 'ledger');
+    const unheard = (await ask('otlp_spans/0/299')).json();
+    expect([unheard.passed, unheard.services.ledger]).toEqual([false, false]);
+    await insertRows(engine.store, { batches: [confirmed('ledger', 1, 30, 40)] }, 'heard');
     const all = (await ask('otlp_spans/0/299,otlp_spans/0/12')).json();
     expect(all.passed).toBe(true);
     expect(new Set(Object.values(all.services))).toEqual(new Set([true]));

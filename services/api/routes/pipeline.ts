@@ -23,6 +23,7 @@ import { rangeShape } from './shapes.ts';
 /** Services that fold `agent_steps` into what the API answers from. One more fold is one more name here. */
 const FOLDS = ['ledger', 'lineage', 'policy'] as const;
 const WRITER = 'normalizer';
+const LEDGER = 'ledger';
 /** Positions one question may name: one request of a sender makes far fewer records. */
 const POSITIONS_MAX = 1000;
 
@@ -85,8 +86,9 @@ const producedEnds = async (
   context: ApiContext,
   logId: string,
   position: Position,
+  service = WRITER,
 ): Promise<ReadonlyMap<number, number> | null> => {
-  const batches = await read<CoverRow>(context, coverQuery({ ...position, service: WRITER, logId }));
+  const batches = await read<CoverRow>(context, coverQuery({ ...position, service, logId }));
   const covering = batches[0];
   if (covering === undefined || covering.end <= position.offset) return null;
   const ends = new Map<number, number>();
@@ -109,6 +111,32 @@ const isFolded = async (context: ApiContext, service: string, ends: ReadonlyMap<
   return [...ends].every(([partition, end]) => (confirmed.get(partition) ?? 0) >= end);
 };
 
+/** What the ledger tells itself of a step, and what it then finds, comes back to it through the same topic. */
+const OWN_ROUNDS = 2;
+
+/** Whether the ledger has also read what it told itself of these steps: a call that two runs describe is booked once. */
+const hasHeardItself = async (context: ApiContext, ends: ReadonlyMap<number, number>): Promise<boolean> => {
+  const logId = await context.log.logId(TOPICS.steps);
+  let told = ends;
+  for (let round = 0; round < OWN_ROUNDS && told.size > 0; round += 1) {
+    const found = await Promise.all(
+      [...told].map(([partition, end]) =>
+        producedEnds(context, logId, { topic: TOPICS.steps, partition, offset: end - 1 }, LEDGER),
+      ),
+    );
+    told = latestEnds(found);
+    if (!(await isFolded(context, LEDGER, told))) return false;
+  }
+  return true;
+};
+
+const latestEnds = (found: readonly (ReadonlyMap<number, number> | null)[]): ReadonlyMap<number, number> => {
+  const ends = new Map<number, number>();
+  for (const [partition, end] of found.flatMap((map) => [...(map ?? [])]))
+    ends.set(partition, Math.max(ends.get(partition) ?? 0, end));
+  return ends;
+};
+
 /** Has everything up to these positions been stored, and folded? Per service, and together. */
 export const passed = async (
   context: ApiContext,
@@ -122,12 +150,10 @@ export const passed = async (
     latestOf(positions).map((position) => producedEnds(context, logIds.get(position.topic) ?? '', position)),
   );
   const isWritten = found.every((ends) => ends !== null);
-  const ends = new Map<number, number>();
-  for (const [partition, end] of found.flatMap((map) => [...(map ?? [])])) {
-    ends.set(partition, Math.max(ends.get(partition) ?? 0, end));
-  }
+  const ends = latestEnds(found);
   const services: Record<string, boolean> = { [WRITER]: isWritten };
   for (const fold of FOLDS) services[fold] = isWritten && (await isFolded(context, fold, ends));
+  if (services[LEDGER]) services[LEDGER] = await hasHeardItself(context, ends);
   return { passed: Object.values(services).every((value) => value), services };
 };
 
