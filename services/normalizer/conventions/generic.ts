@@ -1,7 +1,7 @@
 import { KeyQuestion } from '../../../schemas/otlp/key-shape.ts';
 import type { StepKind } from '../../../schemas/step-kinds.ts';
 import { contentDirection } from '../content-keys.ts';
-import { field, isObject, type Json } from '../json.ts';
+import type { Json } from '../json.ts';
 import type { SpanView } from '../span-view.ts';
 import type { CallFacts, ContentPart, Convention, StepFacts, Usage, UsageSemantics } from '../step-facts.ts';
 import { isErrorResult } from './family.ts';
@@ -14,7 +14,7 @@ import { isModelOperation, kindOfTool } from './operations.ts';
 import { endedInError, type OutcomeFacts, readAttempt, readOutcome } from './outcome.ts';
 import { readProvider } from './provider.ts';
 import { hasUsage, INCLUSIVE, leafCall, mergeUsage, readReportedCost, readUsage, wrapperCall } from './usage.ts';
-import { type MapUsage, usageOfMap } from './usage-map.ts';
+import { type MapUsage, usageOfAnswer, usageOfMap } from './usage-map.ts';
 import { asCount, asText, boolAttr, jsonAt, keySet, keysLike, type PlacedKey, textAttr } from './values.ts';
 
 /**
@@ -95,19 +95,11 @@ const kindOfModelStep = (view: SpanView, usage: Usage, isFailed: boolean): StepK
   return isFailed && view.signal === 'span' ? 'llm' : 'other';
 };
 
-/** Names of the block of usage in a provider's answer. */
-const BLOCKS = ['usage', 'usageMetadata', 'usage_metadata', 'token_usage'] as const;
-
 /** The provider's own answer kept as content, with its usage inside: believed where it is of the same call. */
 const blockIn = (view: SpanView, said: Usage): MapUsage | undefined => {
   for (const { place, direction } of view.ask(CONTENT)) {
-    const answer = direction === 'output' ? jsonAt(view, place) : undefined;
-    if (!isObject(answer)) continue;
-    for (const name of BLOCKS) {
-      const told = usageOfMap(field(answer, name));
-      if (told === undefined || (said.input !== undefined && said.input !== told.usage.input)) continue;
-      return told;
-    }
+    const told = direction === 'output' ? usageOfAnswer(jsonAt(view, place)) : undefined;
+    if (told !== undefined && (said.input === undefined || said.input === told.usage.input)) return told;
   }
   return undefined;
 };

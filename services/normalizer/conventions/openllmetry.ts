@@ -7,8 +7,9 @@ import { readFlattened } from './flattened.ts';
 import { isLocalCount } from './local-count.ts';
 import { KIND_OF_OPERATION } from './operations.ts';
 import { readGenAi } from './otel-gen-ai.ts';
-import { readUsage } from './usage.ts';
-import { boolAttr, hasAttr, keySet, textAttr } from './values.ts';
+import { hasUsage, readUsage } from './usage.ts';
+import { usageOfAnswer } from './usage-map.ts';
+import { boolAttr, hasAttr, jsonAttr, keySet, textAttr } from './values.ts';
 
 /**
  * OpenLLMetry (traceloop/openllmetry and openllmetry-js) and SDKs built on its instrumentations.
@@ -33,7 +34,7 @@ export const openllmetry: Convention = {
 const isTraceloop = (scope: string): boolean => scope.startsWith('@traceloop/') || scope === 'traceloop.tracer';
 
 const SAID = {
-  marker: keySet('traceloop.span.kind', 'traceloop.entity.name', 'llm.request.type'),
+  marker: keySet('traceloop.span.kind', 'traceloop.entity.name', 'traceloop.entity.output', 'llm.request.type'),
   kind: keySet('traceloop.span.kind'),
   operation: keySet('gen_ai.operation.name'),
   requestType: keySet('llm.request.type'),
@@ -143,8 +144,15 @@ const callOf = (
   content: readonly ContentPart[],
 ): CallFacts | undefined => {
   if (call === undefined) return undefined;
+  if (!hasUsage(call.usage)) return withAnswer(view, call);
   const scope = view.scope.name;
   if (EXCLUSIVE_SCOPE.test(scope)) return { ...call, semantics: { ...call.semantics, inputIncludesCache: false } };
   const isLocal = LOCALLY_COUNTING_SCOPE.test(scope) && isLocalCount(content, call.usage);
   return isLocal ? { ...call, isEstimated: true } : call;
+};
+
+/** Where the instrumentation keeps the bodies alone (SageMaker), the answer's own usage is all there is. */
+const withAnswer = (view: SpanView, call: CallFacts): CallFacts => {
+  const told = usageOfAnswer(jsonAttr(view, 'traceloop.entity.output'));
+  return told === undefined ? call : { ...call, usage: told.usage, semantics: told.semantics ?? call.semantics };
 };

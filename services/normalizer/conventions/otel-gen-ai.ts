@@ -29,6 +29,7 @@ const MARKER = keySet(
   'gen_ai.provider.name',
   'gen_ai.system',
   'gen_ai.request.model',
+  'gen_ai.response.model',
   'gen_ai.tool.name',
 );
 const MCP_METHOD = keySet('mcp.method.name');

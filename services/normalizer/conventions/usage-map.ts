@@ -1,4 +1,4 @@
-import { isObject, type Json, unwrap } from '../json.ts';
+import { field, isObject, type Json, unwrap } from '../json.ts';
 import type { Usage, UsageSemantics } from '../step-facts.ts';
 import { asCount } from './values.ts';
 
@@ -87,6 +87,19 @@ export const usageOfMap = (value: Json | undefined): MapUsage | undefined => {
   readFields(map, '', draft);
   if (Object.keys(draft.usage).length === 0) return undefined;
   return finish(draft);
+};
+
+/** Names of the block of usage in a provider's answer. */
+const BLOCKS = ['usage', 'usageMetadata', 'usage_metadata', 'token_usage'] as const;
+
+/** Reads the block of usage inside a provider's answer; undefined when it holds none. */
+export const usageOfAnswer = (answer: Json | undefined): MapUsage | undefined => {
+  if (!isObject(answer)) return undefined;
+  for (const name of BLOCKS) {
+    const told = usageOfMap(field(answer, name));
+    if (told !== undefined) return told;
+  }
+  return undefined;
 };
 
 const readFields = (map: Readonly<Record<string, Json>>, side: '' | 'input' | 'output', draft: Draft): void => {
