@@ -44,6 +44,8 @@ const RUNTIME_SHAPES: readonly RegExp[] = [
   /^services\/runtime\/(ports|errors|access|pipeline|metrics|otlp-sender)\.ts$/,
   /^services\/runtime\/stream\/(types|time|intent|fold-task|dead-letters)\.ts$/,
   /^services\/runtime\/http\//,
+  // Text to values and the lines of what is wrong, pure: every file of the config folder is read alike.
+  /^services\/runtime\/yaml-file\.ts$/,
   // The gRPC transport stands beside the HTTP one: a service that listens takes either.
   /^services\/runtime\/grpc\//,
 ];

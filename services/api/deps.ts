@@ -4,6 +4,7 @@ import type { Metrics } from '../runtime/metrics.ts';
 import type { PipelineReport } from '../runtime/pipeline.ts';
 import type { Clock, EventLog, Logger, Random, Store } from '../runtime/ports.ts';
 import type { ControlFeed } from './control-feed.ts';
+import type { Owner } from './owners.ts';
 
 export interface ApiSettings {
   readonly host: string;
@@ -28,6 +29,8 @@ export interface ApiDeps {
    * InvariantError for a state of another version.
    */
   readonly explainRun: (stateText: string) => RunExplanation;
+  /** Teams and cost centres, first match wins. */
+  readonly owners: readonly Owner[];
   /** Recorded traffic is being played in under tenant `demo`. */
   readonly demo: boolean;
 }

@@ -1,5 +1,6 @@
 import { TOPICS } from '../../schemas/topics.ts';
 import type { Budget } from '../alerter/budgets/budget.ts';
+import type { Owner } from '../api/owners.ts';
 import { createApi } from '../api/service.ts';
 import { explainRun } from '../ledger/explain.ts';
 import { createLedgerFold } from '../ledger/fold.ts';
@@ -28,6 +29,7 @@ export interface Adapters {
   readonly readonlyStore: Store;
   readonly access: Access;
   readonly budgets: readonly Budget[];
+  readonly owners: readonly Owner[];
   /** Watches the disk for who takes telemetry in; absent or null: none of it is ours. */
   readonly reserve?: DiskReserve | null;
 }

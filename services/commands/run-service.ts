@@ -6,6 +6,7 @@ import { drainAll, endsBeforeStop, startAll } from './deadline.ts';
 import { diskReserveOf } from './disk-reserve.ts';
 import { openAccess } from './open-access.ts';
 import { openBudgets } from './open-budgets.ts';
+import { openOwners } from './open-catalog.ts';
 import { healthDoorsOf } from './open-health.ts';
 import { openLog } from './open-log.ts';
 import { openClientStore, requireSchema } from './open-store.ts';
@@ -16,7 +17,14 @@ import type { World } from './world.ts';
 export const runService = async (world: World, name: string): Promise<number> => {
   const access = openAccess(world.config);
   const budgets = name === 'alerter' ? openBudgets(world.config) : [];
-  const start: Start = { name, access, budgets, looks: [async () => ({ name, state: 'starting', detail: 'opening' })] };
+  const owners = name === 'api' ? openOwners(world.config) : [];
+  const start: Start = {
+    name,
+    access,
+    budgets,
+    owners,
+    looks: [async () => ({ name, state: 'starting', detail: 'opening' })],
+  };
   const doors = healthDoorsOf(world, access, () => Promise.all(start.looks.map((look) => look())));
   await startAll(doors, world.logger, world.clock);
   try {
@@ -37,6 +45,7 @@ interface Start {
   readonly name: string;
   readonly access: Adapters['access'];
   readonly budgets: Adapters['budgets'];
+  readonly owners: Adapters['owners'];
   looks: readonly (() => Promise<HealthCheck>)[];
 }
 
@@ -46,7 +55,7 @@ const runOnLog = async (
   start: Start,
   doors: ReturnType<typeof healthDoorsOf>,
 ): Promise<number> => {
-  const { name, access, budgets } = start;
+  const { name, access, budgets, owners } = start;
   const crash = new AbortController();
   const opened = name === 'receiver' ? null : await openClientStore(world);
   try {
@@ -55,7 +64,15 @@ const runOnLog = async (
     const store = opened?.store ?? createDeferredStore();
     const takesIn = name === 'receiver' || name === 'api';
     const reserve = takesIn ? diskReserveOf(world, log, { isTeller: name === 'receiver', isStoreHere: false }) : null;
-    const adapters: Adapters = { log, store, readonlyStore: opened?.readonlyStore ?? store, access, budgets, reserve };
+    const adapters: Adapters = {
+      log,
+      store,
+      readonlyStore: opened?.readonlyStore ?? store,
+      access,
+      budgets,
+      owners,
+      reserve,
+    };
     const service = buildService(name, world, adapters, (error) => {
       world.logger.error({ err: error }, 'a bug ended the process; what is stored decides where it goes on');
       crash.abort();

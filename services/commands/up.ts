@@ -13,6 +13,7 @@ import { untilEnginePlaceIsFree } from './engine-place.ts';
 import { untilIdle } from './idle-watch.ts';
 import { openAccess } from './open-access.ts';
 import { openBudgets } from './open-budgets.ts';
+import { openOwners } from './open-catalog.ts';
 import { openLog } from './open-log.ts';
 import { type OpenStore, openServingStore, requireSchema } from './open-store.ts';
 import { topicSpecs } from './topic-specs.ts';
@@ -44,12 +45,13 @@ export const up = async (world: World, options: UpOptions): Promise<number> => {
   };
   const access = openAccess(world.config);
   const budgets = openBudgets(world.config);
+  const owners = openOwners(world.config);
   await untilEnginePlaceIsFree(world);
   const log = await openLog(world);
   const store = createDeferredStore();
   const readonlyStore = createDeferredStore();
   const reserve = diskReserveOf(world, log, { isTeller: true, isStoreHere: true });
-  const adapters = { log, store, readonlyStore, access, budgets, reserve };
+  const adapters = { log, store, readonlyStore, access, budgets, owners, reserve };
   const streams = STREAM_SERVICES.map((name) => streamServiceOf(name, world, adapters, onCrash));
   const receiver = receiverOf(world, adapters);
   const report = (): PipelineReport => ({

@@ -200,6 +200,7 @@ export const CONFIG = z.strictObject({
       sinks: z.preprocess(fromJson, z.array(SINK).max(SINKS_MAX)).default([]),
     })
     .prefault({}),
+  catalog: z.strictObject({ file: text().default('config/catalog.yaml') }).prefault({}),
   /** Probes and metrics of a service that runs alone; 0: no such door. `tacho up` has those of the API. */
   health: z.strictObject({ host: text().default('127.0.0.1'), port: port().default(0) }).prefault({}),
   access: z.strictObject({ tokens_file: optional(), allowed_hosts: list().default([]) }).prefault({}),

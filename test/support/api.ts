@@ -48,6 +48,7 @@ export const testContext = (store: Store, change: Partial<ApiParts> = {}): ApiPa
     ],
   }),
   explainRun: (stateText) => explainRun(stateText, TEST_BOOK),
+  owners: [],
   demo: true,
   ...change,
 });

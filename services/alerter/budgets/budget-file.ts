@@ -1,7 +1,8 @@
-import { type Document, isScalar, LineCounter, parseDocument, visit } from 'yaml';
+import { type Document, isScalar, visit } from 'yaml';
 import { z } from 'zod';
 import { isTenant } from '../../../schemas/tenant.ts';
 import type { ConfigProblem } from '../../runtime/errors.ts';
+import { readYaml } from '../../runtime/yaml-file.ts';
 import type { Budget } from './budget.ts';
 import { LEVEL_DECIMALS, parseExact, USD_DECIMALS } from './decimal.ts';
 import { createDateReader } from './period.ts';
@@ -73,35 +74,18 @@ export type BudgetsRead =
 
 /** Reads the text of a budgets file. `file` is how problems name it. */
 export const readBudgets = (file: string, yaml: string): BudgetsRead => {
-  const lines = new LineCounter();
-  const document = parseDocument(yaml, { lineCounter: lines });
-  if (document.errors.length > 0) {
-    const problems = document.errors.map((error) => ({
-      key: `${file}:${error.linePos?.[0].line ?? 1}`,
-      value: error.code,
-      allowed: 'valid YAML',
-    }));
-    return { kind: 'wrong', problems };
-  }
-  keepAmountsAsWritten(document);
-  const root = parsedValue(document);
-  if (root === null)
-    return { kind: 'wrong', problems: [{ key: file, value: 'too many aliases', allowed: 'a list of budgets' }] };
-  const lineOf = (path: readonly PropertyKey[]): number => {
-    for (let length = path.length; length > 0; length -= 1) {
-      const node: unknown = document.getIn(path.slice(0, length), true);
-      const range = typeof node === 'object' && node !== null && 'range' in node ? node.range : null;
-      if (Array.isArray(range)) return lines.linePos(Number(range[0])).line;
-    }
-    return 1;
-  };
-  const parsed = FILE.safeParse(root);
-  if (!parsed.success)
-    return { kind: 'wrong', problems: parsed.error.issues.flatMap((one) => told(file, one, root, lineOf)) };
-  const budgets = (parsed.data.budgets ?? []).map(budgetOf);
+  const read = readYaml(file, yaml, {
+    schema: FILE,
+    empty: { budgets: [] },
+    noun: 'a list of budgets',
+    keysAt: (path) => (path.length === 0 ? 'budgets' : knownKeys(path)),
+    prepare: keepAmountsAsWritten,
+  });
+  if (read.kind === 'wrong') return read;
+  const budgets = (read.value.budgets ?? []).map(budgetOf);
   const twice = budgets.flatMap((budget, at) =>
     budgets.findIndex((other) => other.id === budget.id) < at
-      ? [{ key: `${file}:${lineOf(['budgets', at, 'id'])} id`, value: budget.id, allowed: 'an id of its own' }]
+      ? [{ key: `${file}:${read.lineOf(['budgets', at, 'id'])} id`, value: budget.id, allowed: 'an id of its own' }]
       : [],
   );
   return twice.length > 0 ? { kind: 'wrong', problems: twice } : { kind: 'ok', budgets };
@@ -118,55 +102,8 @@ const keepAmountsAsWritten = (document: Document): void => {
 };
 const AMOUNTS: ReadonlySet<string> = new Set(['limit_usd', 'unknown_call_ceiling_usd']);
 
-/** null when aliases would make a small text into a huge value. */
-const parsedValue = (document: Document): unknown => {
-  try {
-    // An empty file, or one that is all comments, says that there is none.
-    return document.toJS() ?? { budgets: [] };
-  } catch {
-    return null;
-  }
-};
-
-const told = (
-  file: string,
-  issue: z.core.$ZodIssue,
-  root: unknown,
-  lineOf: (path: readonly PropertyKey[]) => number,
-): readonly ConfigProblem[] => {
-  if (issue.code === 'unrecognized_keys')
-    return issue.keys.map((key) => ({
-      key: `${file}:${lineOf([...issue.path, key])} ${[...issue.path, key].join('.')}`,
-      value: 'unknown key',
-      allowed: issue.path.length === 0 ? 'budgets' : knownKeys(issue.path),
-    }));
-  const value = shown(valueAt(root, issue.path));
-  return [
-    {
-      key: `${file}:${lineOf(issue.path)} ${issue.path.join('.')}`,
-      value: value.slice(0, 120),
-      allowed: issue.message,
-    },
-  ];
-};
-
-/** YAML can refer to itself; JSON cannot. */
-const shown = (value: unknown): string => {
-  try {
-    return JSON.stringify(value) ?? 'nothing';
-  } catch {
-    return 'a list within itself';
-  }
-};
-
 const knownKeys = (path: readonly PropertyKey[]): string =>
   path.at(-1) === 'scope' ? 'tenant, agent, workflow, service' : Object.keys(BUDGET.shape).join(', ');
-
-const valueAt = (root: unknown, path: readonly PropertyKey[]): unknown =>
-  path.reduce<unknown>(
-    (node, key) => (typeof node === 'object' && node !== null ? Reflect.get(node, key) : undefined),
-    root,
-  );
 
 const budgetOf = (read: z.output<typeof BUDGET>): Budget => ({
   id: read.id,

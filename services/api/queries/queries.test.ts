@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { bookingsQuery, runTotalsQuery } from './bookings.ts';
 import { contentQuery } from './content.ts';
-import { COST_DIMENSIONS, COST_STEP_NAMES, costsQuery } from './costs.ts';
+import { COST_KEYS, COST_STEP_NAMES, costsQuery } from './costs.ts';
 import { agentsQuery, breakdownQuery } from './overview.ts';
 import { confirmedEndsQuery, coverQuery, deadLettersQuery, manifestQuery } from './pipeline.ts';
 import type { Query } from './query.ts';
@@ -51,9 +51,12 @@ const every = (text: string): Readonly<Record<string, Query>> => ({
   costs: costsQuery({
     tenant: text,
     range,
-    groupBy: ['model'],
+    groupBy: ['model', 'team', 'cost_centre'],
     step: 'hour',
-    filters: Object.fromEntries(COST_DIMENSIONS.map((name) => [name, text])),
+    filters: Object.fromEntries(COST_KEYS.map((name) => [name, text])),
+    owners: [
+      ...[{ team: text, cost_centre: text, tenant: text, service: text, agent: text, workflow: text, user: text }],
+    ].map((owner) => ({ ...owner, label: text, label_value: text })),
     limit: 10,
   }),
   breakdown: breakdownQuery({ tenant: text, range }),

@@ -2,10 +2,11 @@ import { z } from 'zod';
 import type { ApiContext } from '../deps.ts';
 import { problem } from '../problem.ts';
 import {
-  COST_DIMENSIONS,
+  COST_KEYS,
   COST_STEP_NAMES,
   COST_STEPS,
   type CostDimension,
+  type CostKey,
   type CostRow,
   type CostStep,
   costsQuery,
@@ -21,7 +22,7 @@ import { figuresShape, rangeShape } from './shapes.ts';
 
 const rangeJson = (range: TimeRange) => ({ from: isoOf(range.fromMs), to: isoOf(range.toMs) });
 
-const isDimension = (name: string): name is CostDimension => COST_DIMENSIONS.some((dimension) => dimension === name);
+const isKey = (name: string): name is CostKey => COST_KEYS.some((key) => key === name);
 
 /** Groups beyond the page; told as `is_cut`, for a total over a cut list would be a lie. */
 const GROUPS_MAX = 10_000;
@@ -32,20 +33,18 @@ const groupByInput = z
   .string()
   .max(512)
   .optional()
-  .describe(`Comma-separated dimensions: ${COST_DIMENSIONS.join(', ')}.`)
+  .describe(`Comma-separated dimensions: ${COST_KEYS.join(', ')}.`)
   .transform((text, check) => {
     const names = (text ?? '').split(',').filter((name) => name !== '');
-    const unknown = names.filter((name) => !isDimension(name));
+    const unknown = names.filter((name) => !isKey(name));
     if (unknown.length > 0) {
-      check.addIssue(`unknown dimension ${unknown.join(', ')}; allowed: ${COST_DIMENSIONS.join(', ')}`);
+      check.addIssue(`unknown dimension ${unknown.join(', ')}; allowed: ${COST_KEYS.join(', ')}`);
     }
-    return [...new Set(names.filter(isDimension))];
+    return [...new Set(names.filter(isKey))];
   });
 
 const filterText = z.string().max(512).optional();
-const filterShape = Object.fromEntries(
-  COST_DIMENSIONS.filter((dimension) => dimension !== 'tenant_id').map((dimension) => [dimension, filterText]),
-);
+const filterShape = Object.fromEntries(COST_KEYS.filter((key) => key !== 'tenant_id').map((key) => [key, filterText]));
 
 const stepNames: readonly string[] = COST_STEP_NAMES;
 const stepInput = z
@@ -94,7 +93,7 @@ const getCosts = defineRoute({
     const range = rangeOf(query, context.clock.nowMs());
     checkBuckets(query.step, range);
     const { tenant, from: _from, to: _to, group_by, step, limit, ...filters } = query;
-    const scope = { tenant: tenantScope(caller, tenant), range, filters };
+    const scope = { tenant: tenantScope(caller, tenant), range, filters, owners: context.owners };
     const [total, groups] = await Promise.all([
       read<CostRow>(context, costsQuery({ ...scope, groupBy: [], step: null, limit: 1 })),
       read<CostRow>(context, costsQuery({ ...scope, groupBy: group_by, step: step ?? null, limit: limit + 1 })),
