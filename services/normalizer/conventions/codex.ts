@@ -213,7 +213,21 @@ const readPrompt = (view: SpanView): StepFacts => {
 
 // ------------------------------------------------------------------------ spans
 
+/** Keys without which a span is plumbing: more than nine in ten of them, so they are read in haste. */
+const TELLING = keySet(
+  'gen_ai.usage.input_tokens',
+  'gen_ai.usage.output_tokens',
+  'codex.turn.token_usage.input_tokens',
+  'codex.turn.token_usage.output_tokens',
+  'tool_source',
+  'codex.tool.phase',
+  'model',
+);
+const CONVERSATION = keySet('conversation.id', 'thread_id');
+
 const readSpan = (view: SpanView): StepFacts => {
+  if (view.ask(TELLING).length === 0)
+    return { stepKind: 'other', agentName: AGENT, sessionId: textAttr(view, CONVERSATION), ...readOutcome(view) };
   const turn = turnUsage(view);
   if (hasUsage(turn)) return { ...readShared(view, 'agent'), call: wrapperCall('turn', turn, INCLUSIVE) };
   const usage = readUsage(view);
