@@ -20,7 +20,7 @@ export interface Head extends SenderFacts {
 /** Judges an HTTP request by its head, before a byte of its body is read. */
 export const httpHeadOf = (request: IncomingMessage, route: Route | null, access: Access): Head | Refusal => {
   const { headers } = request;
-  const caller = callerOf(headers, request.socket.remoteAddress, access);
+  const caller = httpCallerOf(request, route, access);
   if (caller.kind === 'refused') return caller;
   if (route === null) return refusal('not_found', 'OTLP is taken at /v1/traces, /v1/logs and /v1/metrics');
   if (request.method !== 'POST') return refusal('not_a_post', 'OTLP is sent with POST');
@@ -53,6 +53,20 @@ export const grpcHeadOf = (call: GrpcCall, signal: ExportSignal | null, access: 
   const compression = compressionOf('grpc-encoding', headers['grpc-encoding']);
   if (typeof compression !== 'string') return compression;
   return headOf(headers, caller.caller, { signal, format: 'otlp', encoding: 'protobuf', compression });
+};
+
+/**
+ * The OpenAI Agents SDK sends its OpenAI key with every request and cannot be told not to. A key that is no token of ours
+ * makes its sender nobody: taken where nobody needs a token, refused elsewhere.
+ */
+const httpCallerOf = (request: IncomingMessage, route: Route | null, access: Access): ReturnType<typeof callerOf> => {
+  const { headers, socket } = request;
+  const caller = callerOf(headers, socket.remoteAddress, access);
+  const isUnknown = caller.kind === 'refused' && caller.why === 'unauthenticated';
+  if (!isUnknown || route?.format !== 'openai-agents') return caller;
+  const { authorization: _key, ...others } = headers;
+  const nobody = callerOf(others, socket.remoteAddress, access);
+  return nobody.kind === 'caller' ? nobody : caller;
 };
 
 const callerOf = (

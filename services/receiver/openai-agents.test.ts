@@ -79,6 +79,22 @@ describe('the own export of the OpenAI Agents SDK', () => {
     expect(record?.headers['x-tacho-tenant']).toBe('acme');
   });
 
+  test('may carry an OpenAI key where nobody needs a token, and only there, only at its own path', async () => {
+    const key = { ...JSON_TYPE, authorization: 'Bearer sk-of-another-house' };
+    const open = await start();
+    expect((await post(`${open.url}${PATH}`, CAPTURE, key)).status).toBe(200);
+    expect((await post(`${open.url}/v1/traces`, '{}', key)).status).toBe(401);
+    const forwarded = { ...key, 'x-forwarded-for': '203.0.113.7' };
+    expect((await post(`${open.url}${PATH}`, CAPTURE, forwarded)).status).toBe(401);
+    const closed = await start({
+      tokens: [{ name: 'sdk', sha256: hashToken('key'), tenant: 'acme', vantage: 'agent', grants: ['read'] }],
+    });
+    expect((await post(`${closed.url}${PATH}`, CAPTURE, key)).status).toBe(401);
+    expect((await post(`${closed.url}${PATH}`, CAPTURE, { ...JSON_TYPE, authorization: 'Bearer key' })).status).toBe(
+      403,
+    );
+  });
+
   test('is answered 503 with a time to come back while the log takes nothing', async () => {
     const away = () => Promise.reject(new TransportError('LOG_FULL', 'full', { retryable: true }));
     const { url } = await start({ wrap: (log) => ({ ...log, append: away }) });
