@@ -23,8 +23,9 @@ export const isClaimsKey = (key: string): boolean => key.includes('|#call-');
 /** What new steps of a run say of calls, under the keys where another run's account of them would be. */
 export const claimsOf = (news: readonly AgentStep[]): readonly OutgoingRecord[] =>
   news.flatMap((step) => {
+    if (step.signal !== 'span' || step.call?.role !== 'leaf' || step.call.estimated) return [];
     const { call } = evidenceOf(step);
-    if (step.signal !== 'span' || call === null || call.role !== 'leaf' || call.estimated) return [];
+    if (call === null) return [];
     const output = outputTotal(call) ?? 0;
     if (output <= 0) return [];
     const first = Math.floor(step.start_unix_micros / MINUTE_MICROS);
@@ -119,7 +120,7 @@ const TEXT_BEGINS = '{"claims":1,';
 /** Whether this is text `serialiseClaims` wrote. */
 export const isClaimsText = (text: string): boolean => text.startsWith(TEXT_BEGINS);
 
-/** What differs from a blank step, sorted, so that equal states give equal text. */
+/** The fields a claim says anything in; what is as in a blank step is left out. Equal states give equal text. */
 export const serialiseClaims = ({ key, claims }: CallClaims): string =>
   JSON.stringify({
     claims: 1,
@@ -127,15 +128,16 @@ export const serialiseClaims = ({ key, claims }: CallClaims): string =>
     c: [...claims.values()].sort((a, b) => (a.step_id < b.step_id ? -1 : 1)).map(sparse),
   });
 
-const BLANK: ReadonlyMap<string, string> = new Map(
-  Object.entries(BLANK_STEP).map(([field, value]) => [field, JSON.stringify(value)]),
-);
-const sparse = (step: Claim): object =>
-  Object.fromEntries(
-    Object.entries(step)
-      .filter(([field, value]) => BLANK.get(field) !== JSON.stringify(value))
-      .sort(([a], [b]) => (a < b ? -1 : 1)),
-  );
+const CLAIM_FIELDS = [
+  ...(['tenant_id', 'step_id', 'run_id', 'start_unix_micros', 'end_unix_micros', 'logged_at_ms'] as const),
+  ...(['parent_span_id', 'step_kind', 'service', 'scope_name', 'provider', 'request_model', 'response_model'] as const),
+  ...(['response_id', 'region', 'service_tier', 'call', 'family', 'flags', 'facts'] as const),
+];
+const sparse = (step: Claim): object => {
+  const told: Record<string, unknown> = {};
+  for (const field of CLAIM_FIELDS) if (step[field] !== null && step[field] !== '') told[field] = step[field];
+  return told;
+};
 
 /** Reads text `serialiseClaims` wrote. */
 export const parseClaims = (text: string): CallClaims => {
