@@ -1,5 +1,5 @@
 import type { StepKind } from '../../../schemas/step-kinds.ts';
-import { at, type Json, textOf } from '../json.ts';
+import { at, isObject, type Json, textOf } from '../json.ts';
 import type { SpanView } from '../span-view.ts';
 import type { Convention, StepFacts, UsageSemantics } from '../step-facts.ts';
 import { familyKeys, readByKeys } from './family.ts';
@@ -103,7 +103,7 @@ const readVercelAi = (view: SpanView): StepFacts => {
     content: [
       ...(facts.content ?? []),
       ...readMessages(reasoningOf(view), 'output', 'assistant'),
-      ...readMessages(firstJsonAttr(view, TOOL_CALLS), 'output', 'assistant'),
+      ...readMessages(toolCallsOf(view), 'output', 'assistant'),
     ],
     contentKeys: [...(facts.contentKeys ?? []), ...presentKeys(view, CONTENT)],
   };
@@ -143,4 +143,10 @@ const cacheReadOf = (metadata: Json | undefined): number | undefined =>
 const reasoningOf = (view: SpanView): Json | undefined => {
   const text = textAttr(view, REASONING);
   return text === undefined ? undefined : [{ type: 'reasoning', text }];
+};
+
+/** Calls of tools as parts of an answer; the SDK lists them without saying what they are. */
+const toolCallsOf = (view: SpanView): Json | undefined => {
+  const calls = firstJsonAttr(view, TOOL_CALLS);
+  return Array.isArray(calls) ? calls.map((call) => (isObject(call) ? { ...call, type: 'tool-call' } : call)) : calls;
 };
