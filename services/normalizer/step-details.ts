@@ -31,7 +31,7 @@ export const stepCall = (facts: StepFacts, status: Status): AgentStep['call'] =>
   return {
     role: call.role,
     operation: call.operation ?? null,
-    outcome: (call.isFailed ?? status === 'error') ? 'failed' : 'ok',
+    outcome: status === 'error' ? 'failed' : 'ok',
     ...bucketsOf(call.usage, call.semantics, {
       isEmbedding: facts.stepKind === 'embedding',
       billsCacheWrites:

@@ -39,8 +39,6 @@ export interface CallFacts {
   readonly operation?: string | undefined;
   readonly usage: Usage;
   readonly semantics: UsageSemantics;
-  /** Whether the call itself failed, where that is not what the step's own outcome says. */
-  readonly isFailed?: boolean | undefined;
   readonly isEstimated?: boolean;
   readonly quantities?: Readonly<Record<string, number>>;
   /** Decimal text, USD. */

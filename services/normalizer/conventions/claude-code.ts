@@ -104,7 +104,7 @@ const readEvent = (view: SpanView): StepFacts => {
     case 'api_request':
       return readCall(view, leafCall('chat', readUsage(view), EXCLUSIVE, readReportedCost(view)));
     case 'api_error':
-      return { ...readCall(view, { ...leafCall('chat', {}, EXCLUSIVE), isFailed: true }), isFailed: true };
+      return { ...readCall(view, leafCall('chat', {}, EXCLUSIVE)), isFailed: true };
     case 'tool_result':
       return readTool(view);
     case 'tool_decision':

@@ -47,7 +47,7 @@ describe('a model call in the export of the OpenAI Agents SDK', () => {
 
   test('went well when its turn tells usage and failed later', () => {
     const failed = custom({ sdk_span_type: 'turn', usage: USAGE }, { message: 'tool broke' });
-    expect(failed).toMatchObject({ status: 'error', call: { outcome: 'ok' } });
+    expect(failed).toMatchObject({ status: 'unset', call: { outcome: 'ok' } });
     expect(custom({ sdk_span_type: 'turn', agent_name: 'triage' }, { message: 'stopped' }).call).toBeNull();
   });
 

@@ -6,7 +6,7 @@ import {
 import type { StepKind } from '../../../schemas/step-kinds.ts';
 import { at, field, isObject, type Json, textOf, unwrap } from '../json.ts';
 import type { SpanView } from '../span-view.ts';
-import type { CallFacts, Convention, StepFacts, Usage } from '../step-facts.ts';
+import type { Convention, StepFacts, Usage } from '../step-facts.ts';
 import { readMessages, toolContent } from './messages.ts';
 import { kindOfTool } from './operations.ts';
 import { readOutcome } from './outcome.ts';
@@ -172,13 +172,12 @@ const readCustom = (view: SpanView): StepFacts => {
   const data = member(view, 'data');
   const type = field(data, 'sdk_span_type');
   const usage = readUsage(field(data, 'usage'));
-  if (type === 'task') return { stepKind: 'workflow', call: wrapperCall('task', usage, INCLUSIVE) };
+  // Turns and tasks fail with whatever happens in them: what failed, and the agent it failed, say so themselves.
+  const isFailed = false;
+  if (type === 'task') return { stepKind: 'workflow', isFailed, call: wrapperCall('task', usage, INCLUSIVE) };
   if (type !== 'turn') return { stepKind: 'other' };
-  // A turn fails with whatever happens in it; that it tells usage proves that its call was answered.
-  const call: CallFacts | undefined = hasUsage(usage)
-    ? { ...leafCall('turn', usage, INCLUSIVE), isFailed: false }
-    : undefined;
-  return { stepKind: 'workflow', agentName: textOf(field(data, 'agent_name')), call };
+  const call = hasUsage(usage) ? leafCall('turn', usage, INCLUSIVE) : undefined;
+  return { stepKind: 'workflow', isFailed, agentName: textOf(field(data, 'agent_name')), call };
 };
 
 const SESSION_NAMES = ['session_id', 'sessionId', 'thread_id', 'threadId', 'conversation_id', 'conversationId'];
