@@ -28,6 +28,14 @@ export interface BookingMoment {
   readonly batchId: string;
 }
 
+/** What is known of why the books change. */
+export interface WhyBooked {
+  /** Calls that another run describes: no longer desired, and told as duplicates. */
+  readonly elsewhere?: ReadonlySet<string>;
+  /** Steps of the run were read anew. */
+  readonly isAnew?: boolean;
+}
+
 /**
  * desired − booked: the entries that bring the books to what the evidence says, and the books after them. A change is a
  * reversal, which repeats every dimension of the entry it takes back with the figures' signs turned, and a new entry;
@@ -38,8 +46,7 @@ export const bookDifference = (
   desired: readonly { readonly call: DesiredCall; readonly priced: PricedBooking }[],
   ids: { readonly tenantId: string; readonly runId: string },
   moment: BookingMoment,
-  /** Calls that another run describes: no longer desired, and told as duplicates. */
-  elsewhere: ReadonlySet<string> = new Set(),
+  why: WhyBooked = {},
 ): { readonly books: Books; readonly entries: readonly LedgerEntry[] } => {
   const next = new Map(books);
   const entries: LedgerEntry[] = [];
@@ -48,14 +55,14 @@ export const bookDifference = (
   const merged = gone.length === 0 ? new Set<string>() : memberCallIds(desired, ids);
   for (const [callId, booked] of gone) {
     if (booked.booking === null) continue;
-    const reason = merged.has(callId) || elsewhere.has(callId) ? 'duplicate' : 'superseded';
+    const reason = reasonGone(callId, merged, why);
     entries.push(reversalOf(booked.booking, booked.revision, reason, moment));
     next.set(callId, { ...booked, booking: null });
   }
   for (const { priced } of [...desired].sort((a, b) => (a.call.call_id < b.call.call_id ? -1 : 1))) {
     const { booking, pricing_key } = priced;
     const before = books.get(booking.call_id);
-    const reason = reasonOf(before?.booking ?? null, booking);
+    const reason = reasonOf(before?.booking ?? null, booking, why);
     if (reason === null) continue;
     const revision = (before?.revision ?? 0) + 1;
     if (before?.booking) entries.push(reversalOf(before.booking, before.revision, reason, moment));
@@ -83,14 +90,21 @@ const FIGURES: ReadonlySet<string> = new Set([
 ]);
 const PRICE_FIELDS: ReadonlySet<string> = new Set(['cost_usd', 'price_id', 'unpriced_reason', 'untold']);
 
+/** Why a call is no longer desired. */
+const reasonGone = (callId: string, merged: ReadonlySet<string>, { isAnew, elsewhere }: WhyBooked): BookingReason => {
+  if (isAnew === true) return 're_recognised';
+  return merged.has(callId) || elsewhere?.has(callId) === true ? 'duplicate' : 'superseded';
+};
+
 /** Why the books change, by the fields that differ; null when none does. */
-const reasonOf = (before: CallBooking | null, after: CallBooking): BookingReason | null => {
-  if (before === null) return 'booked';
+const reasonOf = (before: CallBooking | null, after: CallBooking, { isAnew }: WhyBooked): BookingReason | null => {
+  if (before === null) return isAnew === true ? 're_recognised' : 'booked';
   const stored: ReadonlyMap<string, unknown> = new Map(Object.entries(before));
   const changed = Object.entries(after)
     .filter(([field, value]) => JSON.stringify(stored.get(field)) !== JSON.stringify(value))
     .map(([field]) => field);
   if (changed.length === 0) return null;
+  if (isAnew === true) return 're_recognised';
   if (changed.some((field) => FIGURES.has(field))) return 'superseded';
   return changed.every((field) => PRICE_FIELDS.has(field)) ? 'repriced' : 'enriched';
 };

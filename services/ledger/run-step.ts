@@ -11,6 +11,7 @@ import { desiredCalls, singleCall } from './desired.ts';
 import { type Evidence, evidenceOf, isLeaf, preferCopy } from './evidence.ts';
 import { addFindings, ownKindOf } from './findings.ts';
 import type { PriceBook } from './prices/price.ts';
+import { recognisedAtOf } from './recognition.ts';
 import { addToTally, runFacts } from './run-facts.ts';
 import { buildRunGraph, type RunGraph } from './run-graph.ts';
 import { runLinkRows } from './run-links.ts';
@@ -84,7 +85,8 @@ export const stepRun = (
     priced: bookingOf(call, run, prices, pricedBefore(state, call.call_id)),
   }));
   const lost = new Set(elsewhere.map((call) => call.call_id));
-  const difference = bookDifference(state.books, desired, run, moment, lost);
+  const isAnew = told.some((step) => recognisedAtOf(step) > 0);
+  const difference = bookDifference(state.books, desired, run, moment, { elsewhere: lost, isAnew });
   const spill = bookSpilled(taken.spilledSteps, run, prices, moment);
   const entries = [...difference.entries, ...spill];
   const spilled = addToTally(state.spilled, taken.spilledSteps);
@@ -152,10 +154,14 @@ const takeIn = (state: LedgerState, inputs: readonly AgentStep[], limits: HeldLi
     spilledSteps: [] as Evidence[],
   };
   for (const step of inputs) {
+    const held = intake.steps.get(step.step_id);
+    if (recognisedAtOf(step) > 0) {
+      takeRecognised(intake, step, held);
+      continue;
+    }
     const position = positionOf(step);
     const isOld = isAtOrBefore(position, marks.get(position.log));
     if (!isOld) marks.set(position.log, position);
-    const held = intake.steps.get(step.step_id);
     if (held === undefined) takeNew(intake, step, position, isOld, limits);
     else if (!isSamePosition(held.position, position)) takeCopy(intake, step, held, isOld, limits);
   }
@@ -174,7 +180,7 @@ const takeNew = (intake: OpenIntake, step: AgentStep, position: Position, isOld:
   const evidence = evidenceOf(step);
   const heldMax = limits.stepsMax + (evidence.call === null ? 0 : limits.callsReserve);
   const isHeld = intake.steps.size < heldMax;
-  if (isHeld) intake.steps.set(evidence.step_id, { evidence, position });
+  if (isHeld) intake.steps.set(evidence.step_id, { evidence, position, recognisedAt: 0 });
   // Not held, so a redelivery of it is told by the mark alone.
   else if (!isOld) intake.spilledSteps.push(evidence);
   if (isHeld || !isOld) intake.news.push(step);
@@ -186,10 +192,17 @@ const takeCopy = (intake: OpenIntake, step: AgentStep, held: HeldStep, isOld: bo
   if (intake.duplicates.has(copyKey) || (isFull && isOld)) return;
   intake.copies.push(step);
   if (!isFull) intake.duplicates.add(copyKey);
-  intake.steps.set(step.step_id, {
-    evidence: preferCopy(held.evidence, evidenceOf(step)),
-    position: held.position,
-  });
+  // A copy was read with the conventions of its time.
+  if (held.recognisedAt > 0) return;
+  intake.steps.set(step.step_id, { ...held, evidence: preferCopy(held.evidence, evidenceOf(step)) });
+};
+
+/** The newest reading counts, whatever the order they come in. A step that is not held was booked for good. */
+const takeRecognised = (intake: OpenIntake, step: AgentStep, held: HeldStep | undefined): void => {
+  const recognisedAt = recognisedAtOf(step);
+  if (held === undefined || held.recognisedAt >= recognisedAt) return;
+  intake.steps.set(step.step_id, { ...held, evidence: evidenceOf(step), recognisedAt });
+  intake.news.push(step);
 };
 
 /** Calls beyond what is held are booked one by one, without looking for twins: the run is told as summarised. */

@@ -17,6 +17,8 @@ export interface Position {
 export interface HeldStep {
   readonly evidence: Evidence;
   readonly position: Position;
+  /** When it was read anew (recognition.ts), ms; 0: it stands as it came. */
+  readonly recognisedAt: number;
 }
 
 /** Everything the ledger knows of one run. Never changed in place: a batch that is dropped must leave no trace. */
@@ -127,7 +129,7 @@ const byKey = <T>(map: ReadonlyMap<string, T>): readonly (readonly [string, T])[
 
 type Ref = (text: string | null) => number;
 
-const encodeStep = ({ evidence, position }: HeldStep, ref: Ref): Cell => {
+const encodeStep = ({ evidence, position, recognisedAt }: HeldStep, ref: Ref): Cell => {
   const { call } = evidence;
   return [
     EVIDENCE_TEXTS.map((field) => ref(evidence[field])),
@@ -137,6 +139,7 @@ const encodeStep = ({ evidence, position }: HeldStep, ref: Ref): Cell => {
     call === null ? 0 : encodeCall(call),
     Object.keys(evidence.labels).length === 0 ? 0 : evidence.labels,
     evidence.links.length === 0 ? 0 : evidence.links.map(({ trace_id, span_id }) => [ref(trace_id), ref(span_id)]),
+    ...(recognisedAt === 0 ? [] : [recognisedAt]),
   ];
 };
 
@@ -189,6 +192,7 @@ type StoredStep = readonly [
   call: 0 | StoredCall,
   labels: 0 | Readonly<Record<string, string>>,
   links: 0 | readonly (readonly [number, number])[],
+  recognisedAt?: number,
 ];
 type StoredCall = readonly [
   role: 0 | 1,
@@ -251,7 +255,7 @@ const fromColumns = <Column extends string, Value>(columns: readonly Column[], v
   Object.fromEntries(columns.map((column, at) => [column, value(at)])) as Record<Column, Value>;
 
 const decodeStep = (cells: StoredStep, at: At): HeldStep => {
-  const [texts, start, duration, [log, offset, index], call, labels, links] = cells;
+  const [texts, start, duration, [log, offset, index], call, labels, links, recognisedAt = 0] = cells;
   const evidence = {
     ...fromColumns(EVIDENCE_TEXTS, (column) => at(texts[column] ?? -1)),
     start_unix_micros: start,
@@ -260,7 +264,7 @@ const decodeStep = (cells: StoredStep, at: At): HeldStep => {
     labels: labels === 0 ? {} : labels,
     links: links === 0 ? [] : links.map(([trace, span]) => ({ trace_id: at(trace) ?? '', span_id: at(span) ?? '' })),
   } as Evidence;
-  return { evidence, position: { log: at(log) ?? '', offset, index } };
+  return { evidence, position: { log: at(log) ?? '', offset, index }, recognisedAt };
 };
 
 const decodeCall = (cells: StoredCall): StepCall => {
