@@ -27,6 +27,8 @@ const stepArbitrary = fc.record({
   start: fc.nat({ max: 5 }),
   length: fc.nat({ max: 4 }),
   scope_name: fc.constantFrom('a', 'b', 'c'),
+  // One that believes its log records, one whose calls tell what ran inside them.
+  family: fc.constantFrom('test', 'test', 'codex', 'openai-agents'),
   response_id: fc.constantFrom(null, null, 'r1', 'r2'),
   request_model: fc.constantFrom('gpt-5', 'claude-haiku-4-5', 'nobody-knows', null),
   response_model: fc.constantFrom(null, 'gpt-5-2025-08-07'),
