@@ -2,6 +2,7 @@ import type { AgentStep } from '../../schemas/agent-step.ts';
 import { decodeAgentStep, encodeAgentStep } from '../../schemas/agent-step-codec.ts';
 import type { LedgerEntry } from '../../schemas/ledger-entry.ts';
 import { createLedgerFold } from '../../services/ledger/fold.ts';
+import { playLedger } from '../../services/ledger/fold-fixture.ts';
 import { llmOf, sumsBy, TEST_PRICES } from '../../services/ledger/step-fixture.ts';
 import { createLineageFold } from '../../services/lineage/fold.ts';
 import type { Row, Store } from '../../services/runtime/ports.ts';
@@ -32,12 +33,17 @@ export const TALLYING: Pipeline = {
 
 const MODELS = ['gpt-5', 'claude-haiku-4-5', 'unheard-of'];
 
-/** A call of a model by an agent; everything about it follows from its id. */
+/**
+ * A call of a model by an agent; everything about it follows from its id. Of each odd number and the next, the first is
+ * a framework's span in its place and the second what an SDK tells of the same call, in whichever run it came to lie.
+ */
 const stepOf = (run: string, id: string): AgentStep => {
   const number = Number(id.slice(1));
-  const model = MODELS[number % MODELS.length] ?? null;
-  return llmOf(id, 100 + number, number % 5 === 0 ? null : 10 * number, {
-    ...{ run_id: run, trace_id: run, request_model: model, agent_name: `agent${number % 2}`, user_id: 'ada' },
+  const isLost = number > 0 && number % 2 === 0;
+  const call = isLost ? number - 1 : number;
+  return llmOf(id, 100 + call, call % 5 === 0 ? null : 10 * call, {
+    ...{ run_id: run, trace_id: run, request_model: MODELS[call % MODELS.length] ?? null, user_id: 'ada' },
+    ...(isLost ? { scope_name: 'sdk' } : { parent_span_id: 'above', agent_name: `agent${number % 4}` }),
     log_offset: number,
   });
 };
@@ -102,7 +108,8 @@ export const REAL: Pipeline = {
         .map(({ text }) => [idOf(text), stepOf(text.slice(0, text.indexOf('/')), idOf(text))] as const),
     );
     const steps = [...sent.values()];
-    const entries = netEntries(undisturbed(ledger, steps, 'ledger_entries'));
+    const played = playLedger(steps, TEST_PRICES);
+    const entries = netEntries(played.entries.map((entry) => ({ ...entry })));
     const edges = netEdges(undisturbed(lineage, steps, 'lineage_edges'));
     const [booked, drawn] = [netEntries(store.rows('ledger_entries')), netEdges(store.rows('lineage_edges'))];
     return [

@@ -56,7 +56,8 @@ export const createSmallNormalizer = (store: Store, encode: StepEncoder = record
             const at = { log_id: logId, log_topic: topic, log_partition: partition, log_offset: record.offset };
             const logged_at = utcMillis(record.timestampMs);
             rows.push({ step_id: read.id, run_id: read.run, ...at, batch_id: batch.batchId, logged_at });
-            produce.push({ topic: STEPS, key: read.run, value: encode(read.run, read.id) });
+            // As the real one: what a fold tells its own run must come to the same partition.
+            produce.push({ topic: STEPS, key: `acme|${read.run}`, value: encode(read.run, read.id) });
           }
         }
         const duplicates = batch.records.length - rows.length - deadLetters.length;
