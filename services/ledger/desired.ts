@@ -14,7 +14,7 @@ import {
 } from './evidence.ts';
 import { adoptedBySteps, type Findings, NO_FINDINGS, stepsElsewhere } from './findings.ts';
 import { groupCalls } from './groups.ts';
-import type { RunGraph } from './run-graph.ts';
+import { enclosingLeaf, type RunGraph } from './run-graph.ts';
 
 /** One call that ought to stand in the books, with the evidence for it. */
 export interface DesiredCall {
@@ -207,7 +207,15 @@ const lonelyWrappers = (graph: RunGraph): readonly LeafEvidence[] => {
   const loose = leaves.filter(
     (leaf) => isPlaceless(leaf) || [leaf, ...graph.ancestorsOf(leaf)].some((step) => graph.isOrphan(step)),
   );
-  return told.filter((wrapper) => !covered.has(wrapper) && !loose.some((leaf) => couldHold(wrapper, leaf)));
+  return told.filter(
+    (wrapper) => !covered.has(wrapper) && !tellsPart(graph, wrapper) && !loose.some((leaf) => couldHold(wrapper, leaf)),
+  );
+};
+
+/** Inside a call that tells its figures a wrapper can only tell a part of them. */
+const tellsPart = (graph: RunGraph, wrapper: LeafEvidence): boolean => {
+  const around = enclosingLeaf(graph, wrapper);
+  return around !== null && hasUsage(around.call);
 };
 
 /** A record outside every span. */
