@@ -52,34 +52,13 @@ const KIND_OF_TYPE: ReadonlyMap<string, StepKind> = new Map([
   ['scorer_run', 'eval'],
 ]);
 
-const INPUT = keySet(
-  'mastra.agent_run.input',
-  'mastra.model_generation.input',
-  'mastra.model_step.input',
-  'mastra.model_inference.input',
-  'mastra.workflow_run.input',
-  'mastra.workflow_step.input',
-);
-const OUTPUT = keySet(
-  'mastra.agent_run.output',
-  'mastra.model_generation.output',
-  'mastra.model_step.output',
-  'mastra.model_inference.output',
-  'mastra.model_chunk.output',
-  'mastra.workflow_run.output',
-  'mastra.workflow_step.output',
-);
-const CONTENT = namesOf(
-  ...[
-    'agent_run',
-    'model_generation',
-    'model_step',
-    'model_inference',
-    'model_chunk',
-    'workflow_run',
-    'workflow_step',
-  ].flatMap((type) => [`mastra.${type}.input`, `mastra.${type}.output`]),
-);
+/** Types whose input and output are messages nobody else tells: a generation repeats its steps, chunks are pieces of one. */
+const TALKING = ['agent_run', 'model_step', 'model_inference', 'workflow_run', 'workflow_step'];
+const INPUTS = TALKING.map((type) => `mastra.${type}.input`);
+const OUTPUTS = TALKING.map((type) => `mastra.${type}.output`);
+const INPUT = keySet(...INPUTS);
+const OUTPUT = keySet(...OUTPUTS);
+const CONTENT = namesOf(...INPUTS, ...OUTPUTS);
 
 /** The official operation of a kind, so that the official reader takes the span for what Mastra says it is. */
 const OPERATION_OF_KIND: ReadonlyMap<StepKind, string> = new Map([
