@@ -1,6 +1,7 @@
 /** The only reader of argv and environment: config → adapters → services → drain. */
 import { Command, CommanderError, Option } from 'commander';
 import { addDlqCommands } from './commands/dlq-commands.ts';
+import { addLedgerCommands } from './commands/ledger-commands.ts';
 import { createWorld, packageVersion, type World } from './commands/world.ts';
 import { loadConfig } from './runtime/config.ts';
 import { ConfigError, TransportError } from './runtime/errors.ts';
@@ -93,6 +94,7 @@ for (const [name, description] of Object.entries(SERVICES)) {
       process.exitCode = await runService(worldOf(command, dataOverride(options.data)), name);
     });
   if (name === 'policy') addPolicyCommands(service);
+  if (name === 'ledger') addLedgerCommands(service, (command, data) => worldOf(command, dataOverride(data), QUIET));
 }
 
 /** `tacho policy` runs the service; what stands below it looks at rule files and needs neither log nor store. */

@@ -13,16 +13,16 @@ export const actorOf = (): string => {
   }
 };
 
-/** What a person did with dead letters; `subject`: log_id/topic/partition/offset. */
-export interface DlqAct {
-  readonly action: 'dlq_read' | 'dlq_replay';
+/** What a person did; `subject`: log_id/topic/partition/offset, or the time of a rebuild. */
+export interface Act {
+  readonly action: 'dlq_read' | 'dlq_replay' | 'ledger_rebuild';
   readonly tenant: string;
   readonly subject: string;
   readonly detail: string;
 }
 
 /** Writes lines of `access_log`; resolves once they are stored. Throws TransportError. */
-export const logActs = (world: World, store: Store, acts: readonly DlqAct[]): Promise<void> => {
+export const logActs = (world: World, store: Store, acts: readonly Act[]): Promise<void> => {
   const at = utcMillis(world.clock.nowMs());
   const rows = acts.map(({ action, tenant, subject, detail }) => ({
     ...{ at, actor: actorOf(), action, tenant_id: tenant, subject, detail },

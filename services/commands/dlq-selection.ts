@@ -65,7 +65,8 @@ const parsePosition = (text: string): Position | null => {
 
 const UNIT_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-const momentOf = (text: string, clock: Clock): number | null => {
+/** A moment (ISO 8601), or how long ago (`2h`), as ms since 1970; null for anything else. */
+export const momentOf = (text: string, clock: Clock): number | null => {
   if (/^\d{4}-\d{2}-\d{2}/.test(text)) {
     const ms = Date.parse(text);
     return Number.isNaN(ms) ? null : ms;
