@@ -99,6 +99,40 @@ describe('generic', () => {
     });
   });
 
+  test('a run of an agent that names its model and sums its calls is a wrapper', () => {
+    const run = stepOf(
+      { agent_name: 'triage', model_name: 'gpt-5', 'acme.usage.input_tokens': 9 },
+      { name: 'agent run' },
+    );
+    expect(run).toMatchObject({ step_kind: 'agent', agent_name: 'triage', call: { role: 'wrapper', input_tokens: 9 } });
+  });
+
+  test('a block of usage in an exporter’s own attribute is read, also beside OTel’s names', () => {
+    const block = {
+      prompt_tokens: 100,
+      completion_tokens: 20,
+      tokens: 120,
+      prompt_cached_tokens: 7,
+      time_to_first_token: 0.4,
+    };
+    const own = stepOf({ 'acme.metrics': JSON.stringify(block), 'acme.model': 'gpt-5' });
+    expect(own).toMatchObject({ step_kind: 'llm', call: { input_tokens: 100, output_tokens: 20 } });
+    const typed = JSON.stringify({ type: 'json', value: { promptTokens: 100, completionTokens: 20 } });
+    const named = stepOf({ 'gen_ai.request.model': 'gpt-5', 'acme.metrics': typed });
+    expect(named).toMatchObject({ family: 'otel-gen-ai', call: { input_tokens: 100, output_tokens: 20 } });
+  });
+
+  test('an answered call whose status is an error without any other sign did not fail', () => {
+    const call = { 'acme.model': 'gpt-5', 'acme.usage.input_tokens': 9, 'acme.usage.output_tokens': 3 };
+    const status = { status: { code: 2, message: 'Rate limit' } };
+    expect(stepOf(call, status)).toMatchObject({
+      status: 'unset',
+      flags: expect.arrayContaining(['status_disbelieved']),
+    });
+    expect(stepOf({ ...call, 'error.type': 'timeout' }, status)).toMatchObject({ status: 'error' });
+    expect(stepOf({ 'acme.model': 'gpt-5' }, status)).toMatchObject({ step_kind: 'llm', call: { outcome: 'failed' } });
+  });
+
   test('a wrapper by its word carries sums as a wrapper', () => {
     const step = stepOf({ 'acme.span.type': 'AGENT', 'acme.usage.input_tokens': 7, 'acme.model': 'gpt-5' });
     expect(step).toMatchObject({ step_kind: 'agent', call: { role: 'wrapper', input_tokens: 7 } });

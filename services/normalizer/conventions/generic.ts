@@ -84,10 +84,13 @@ const kindOf = (view: SpanView, found: Found, usage: Usage, isFailed: boolean): 
   if (found.kind !== undefined && found.kind !== 'other')
     return found.kind === 'tool' ? kindOfTool(found.toolName) : found.kind;
   const hasModel = found.requestModel !== undefined || found.responseModel !== undefined;
+  if (found.agentName !== undefined && AGENT_RUN.test(view.name)) return 'agent';
   if (hasModel) return kindOfModelStep(view, usage, isFailed);
   if (found.toolName !== undefined) return kindOfTool(found.toolName);
   return found.agentName !== undefined && /agent/i.test(view.name) ? 'agent' : 'other';
 };
+/** A run of an agent may name its model and tell the sum of its calls. */
+const AGENT_RUN = /\bagent[ _.-]?runs?\b|\bruns?[ _.-]?agent\b|\binvoke[ _.-]?agent\b/i;
 
 /** A model that answered is a call; so is one that was asked and failed, for nobody can tell usage of that. */
 const kindOfModelStep = (view: SpanView, usage: Usage, isFailed: boolean): StepKind => {

@@ -95,5 +95,5 @@ export const meaningOf = (key: string): KeyMeaning => ({
   isUsage: USAGE_KEY.test(key),
 });
 
-/** Usage as a JSON map in one attribute: `…usage_details`, `…usage`. */
-const USAGE_KEY = /(?:^|[._:])(?:token_?)?usage(?:[._]?(?:details|metadata))?$/i;
+/** Usage as a JSON map in one attribute: `…usage_details`, `…usage`, `…metrics`. */
+export const USAGE_KEY = /(?:^|[._:])(?:(?:token_?)?usage(?:[._]?(?:details|metadata))?|metrics)$/i;

@@ -118,6 +118,8 @@ const readInstrumented = (view: SpanView): StepFacts => {
   const content = [...(facts.content ?? []), ...flattened.content];
   return {
     ...facts,
+    // LiteLLM's own callback writes the same keys.
+    family: view.scope.name === 'litellm' ? 'litellm' : undefined,
     stepKind: kindOfCall(view, facts.stepKind),
     call: callOf(view, facts.call, flattened.content.length > 0 ? flattened.content : content),
     isStreamed: facts.isStreamed ?? boolAttr(view, SAID.isStreamed),

@@ -10,6 +10,7 @@ import { isModelOperation, KIND_OF_OPERATION, kindOfTool } from './operations.ts
 import { endedInError, readAttempt, readOutcome } from './outcome.ts';
 import { readProvider } from './provider.ts';
 import { hasUsage, INCLUSIVE, leafCall, readReportedCost, readUsage, wrapperCall } from './usage.ts';
+import { usageBlock } from './usage-map.ts';
 import { asText, boolAttr, firstJsonAttr, hasAttr, keySet, namesOf, presentKeys, textAttr } from './values.ts';
 
 /**
@@ -105,8 +106,10 @@ const readCall = (view: SpanView, kind: StepKind, operation: string | undefined)
   const usage = readUsage(view);
   const name = operation ?? kind;
   if (view.signal === 'log' && !hasUsage(usage)) return undefined;
-  if (isModelOperation(kind)) return leafCall(name, usage, INCLUSIVE, readReportedCost(view));
-  return wrapperCall(name, usage, INCLUSIVE);
+  if (!isModelOperation(kind)) return wrapperCall(name, usage, INCLUSIVE);
+  // Exporters with a block of usage of their own name model and operation as OTel does.
+  const block = hasUsage(usage) ? undefined : usageBlock(view);
+  return leafCall(name, block?.usage ?? usage, block?.semantics ?? INCLUSIVE, readReportedCost(view));
 };
 
 const readContent = (view: SpanView): readonly ContentPart[] => [

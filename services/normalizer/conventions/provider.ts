@@ -21,6 +21,7 @@ const ALIASES: ReadonlyMap<string, string> = new Map([
   ['azure_openai', 'azure.ai.openai'],
   ['azureopenai', 'azure.ai.openai'],
   ['az.ai.inference', 'azure.ai.inference'],
+  ['az.ai.agents', 'azure.ai.inference'],
   ['bedrock', 'aws.bedrock'],
   ['aws', 'aws.bedrock'],
   ['aws_bedrock', 'aws.bedrock'],

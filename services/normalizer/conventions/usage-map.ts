@@ -1,6 +1,8 @@
 import { field, isObject, type Json, unwrap } from '../json.ts';
+import type { SpanView } from '../span-view.ts';
 import type { Usage, UsageSemantics } from '../step-facts.ts';
-import { asCount } from './values.ts';
+import { USAGE_KEY } from './key-meanings.ts';
+import { asCount, jsonAt, keysLike } from './values.ts';
 
 /** A block of usage, and what its own figures prove about their meaning; undefined where they prove nothing. */
 export interface MapUsage {
@@ -84,10 +86,22 @@ export const usageOfMap = (value: Json | undefined): MapUsage | undefined => {
     isGemini: false,
     fieldsLeft: FIELDS_MAX,
   };
-  readFields(map, '', draft);
+  const { value: inner } = map;
+  // `{"type": "json", "value": {…}}`: typed values of some exporters.
+  readFields(isObject(inner) ? inner : map, '', draft);
   if (Object.keys(draft.usage).length === 0) return undefined;
   return finish(draft);
 };
+
+/** The first block of usage that stands in an attribute of its own, by the attribute's name; undefined when none does. */
+export const usageBlock = (view: SpanView): MapUsage | undefined => {
+  for (const { place } of view.ask(BLOCK_KEYS)) {
+    const told = usageOfMap(jsonAt(view, place));
+    if (told !== undefined) return told;
+  }
+  return undefined;
+};
+const BLOCK_KEYS = keysLike((key) => USAGE_KEY.test(key));
 
 /** Names of the block of usage in a provider's answer. */
 const BLOCKS = ['usage', 'usageMetadata', 'usage_metadata', 'token_usage'] as const;
