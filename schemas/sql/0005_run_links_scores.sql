@@ -24,7 +24,7 @@ ORDER BY (tenant_id, run_id, root_run_id, reason)
 TTL toDateTime(logged_at) + toIntervalDay({{days_ledger}})
 SETTINGS {{dedup}};
 
--- One row an evaluation a step told. span_id: what was judged, as far as it is told: the span a log record stands in, the
+-- One row an evaluation a step told; a step read anew says it again, the newest version wins: read with FINAL. span_id: what was judged, as far as it is told: the span a log record stands in, the
 -- parent of an evaluator's own span. evaluator: the scope that told it, or the agent it names.
 CREATE TABLE IF NOT EXISTS {{db}}.scores {{on_cluster}}
 (
@@ -43,12 +43,12 @@ CREATE TABLE IF NOT EXISTS {{db}}.scores {{on_cluster}}
   label Nullable(String),
   evaluator Nullable(String),
   family LowCardinality(String),
+  version UInt64,
   batch_id LowCardinality(String),
   logged_at DateTime64(3, 'UTC'),
   INDEX run_id_bloom run_id TYPE bloom_filter(0.01) GRANULARITY 4
 )
-ENGINE = {{MergeTree}}
-PARTITION BY toYYYYMM(logged_at)
-ORDER BY (tenant_id, toStartOfHour(ts), name, run_id)
+ENGINE = {{ReplacingMergeTree(version)}}
+ORDER BY (tenant_id, score_id)
 TTL toDateTime(logged_at) + toIntervalDay({{days_ledger}})
 SETTINGS {{dedup}};

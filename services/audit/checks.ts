@@ -10,7 +10,6 @@ export const BATCH_TABLES: readonly (readonly [table: string, service: string | 
   ['dead_letters', null],
   ['ledger_entries', 'ledger'],
   ['span_duplicates', 'ledger'],
-  ['scores', 'ledger'],
   ['lineage_edges', 'lineage'],
   ['policy_violations', 'policy'],
   ['policy_coverage', 'policy'],

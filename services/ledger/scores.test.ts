@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { recognisedAnew } from './recognition.ts';
 import { runBatches, stepOf } from './step-fixture.ts';
 
 const evalOf = (id: string, facts: Readonly<Record<string, string>>, overrides = {}) =>
@@ -50,4 +51,12 @@ test('zero is a score, and what is no number is a label and never 0', () => {
 test('a copy of an evaluation from another log position is no second score', () => {
   const step = evalOf('e', { 'evaluation.value': '1' });
   expect(runBatches([[step], [{ ...step, log_partition: 3 }]]).scores).toHaveLength(1);
+});
+
+test('a step that is read anew says its score again under the same id, in a newer version', () => {
+  const step = evalOf('e', { 'evaluation.name': 'old', 'evaluation.value': '1' });
+  const again = recognisedAnew({ ...step, facts: { 'evaluation.name': 'new', 'evaluation.value': '1' } }, 5);
+  const [first, second] = runBatches([[step], [again]]).scores;
+  expect(second).toMatchObject({ name: 'new', score_id: first?.['score_id'] });
+  expect(Number(second?.['version'])).toBeGreaterThan(Number(first?.['version']));
 });

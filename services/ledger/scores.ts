@@ -11,7 +11,7 @@ const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
 
 /**
  * Rows for the evaluations that newly come steps tell (facts `evaluation.*`): one a step, for a step tells one. Steps are
- * new once, so rows are. Nobody's explanation is stored here: it quotes what was judged, which needs another grant.
+ * new once, so rows are; one that is read anew says it again under the same id. Nobody's explanation is stored here: it quotes what was judged, which needs another grant.
  */
 export const scoreRows = (news: readonly AgentStep[], context: Omit<FoldContext, 'variant'>): TableRows => ({
   table: 'scores',
@@ -22,7 +22,7 @@ export const scoreRows = (news: readonly AgentStep[], context: Omit<FoldContext,
     const isSpan = step.signal === 'span';
     return [
       {
-        score_id: hash128([step.tenant_id, step.step_id, score.name]),
+        score_id: hash128([step.tenant_id, step.step_id, 'score']),
         tenant_id: step.tenant_id,
         ts: utcMicrosText(step.start_unix_micros),
         run_id: step.run_id,
@@ -35,6 +35,7 @@ export const scoreRows = (news: readonly AgentStep[], context: Omit<FoldContext,
         ...score,
         evaluator: step.agent_name ?? (step.scope_name === '' ? null : step.scope_name),
         family: step.family,
+        version: context.version.toString(),
         batch_id: context.batchId,
         logged_at: utcMillisText(context.loggedAtMs),
       },

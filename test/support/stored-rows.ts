@@ -52,7 +52,7 @@ const CANONICAL: readonly Canonical[] = [
   },
   { table: 'runs', leftOut: { ...BATCHES, version: 'grows along the log' }, isVersioned: true },
   { table: 'run_links', leftOut: { ...BATCHES, version: 'grows along the log' }, isVersioned: true },
-  { table: 'scores', leftOut: BATCHES },
+  { table: 'scores', leftOut: { ...BATCHES, version: 'grows along the log' }, isVersioned: true },
   {
     table: 'lineage_edges',
     leftOut: { ...BATCHES, edge_id: REVISIONS, reverses_edge_id: REVISIONS },

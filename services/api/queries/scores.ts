@@ -21,7 +21,7 @@ export const SCORES_MAX = 1000;
 /** Evaluations of a run in order of time. */
 export const scoresQuery = (input: { readonly tenant: string; readonly runId: string }): Query => ({
   sql: `SELECT score_id, ts, run_id, trace_id, span_id, step_id, response_id, name, value, label, evaluator
-FROM scores
+FROM scores FINAL
 WHERE tenant_id = {tenant:String}
   AND run_id = {run_id:String}
 ORDER BY ts, score_id
