@@ -40,7 +40,7 @@ const costOf = (entries: readonly LedgerEntry[]): string => {
   );
   if (told.length === 0) return UNKNOWN;
   const sum = told.reduce((total, cost) => total + cost, 0n);
-  return `${sum > 0n ? '+' : ''}${formatCost(sum)}`;
+  return `${sum > 0n ? '+' : ''}${formatCost(sum).replace(/\.?0+$/, '')}`;
 };
 
 const signed = (figure: bigint): string => `${figure > 0n ? '+' : ''}${figure}`;
