@@ -44,7 +44,7 @@ export const readExplainedRun = async (context: ApiContext, tenant: string, runI
   const calls = [...Map.groupBy(entries, (entry) => entry.call_id)].map(([call_id, history]) => ({
     call_id,
     bookings: standing(history),
-    entries: history,
+    entries: inOrder(history),
     explanation: reasons.get(call_id) ?? null,
   }));
   return {
@@ -53,6 +53,16 @@ export const readExplainedRun = async (context: ApiContext, tenant: string, runI
     set_aside: explanation?.set_aside ?? [],
     summarised_steps: explanation?.summarised_steps ?? 0,
   };
+};
+
+/** Each booking before what took it back; within a batch both have one time. */
+const inOrder = (history: readonly BookingRow[]): readonly BookingRow[] => {
+  const reversals = new Map(history.map((entry) => [entry.reverses_entry_id, entry]));
+  const chained = history
+    .filter((entry) => entry.reverses_entry_id === null)
+    .flatMap((entry) => [entry, reversals.get(entry.entry_id) ?? []].flat());
+  const rest = history.filter((entry) => !chained.includes(entry));
+  return [...chained, ...rest];
 };
 
 const explain = (

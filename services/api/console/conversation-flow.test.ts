@@ -107,6 +107,19 @@ describe('a run as the agent lived it', () => {
     ]);
   });
 
+  test('a tool that answered before its asking was rounded up stands behind it', () => {
+    const quick = [step('ask', 'llm', 1, 11), step('look', 'tool', 9, 10, { tool_name: 'lookup' })];
+    const flow = conversationFlow(quick, PARTS);
+    expect(flow.moments.map(lineOf).slice(-2)).toEqual([
+      'asks lookup {"b":1,"a":"x"}',
+      'lookup(as asked) = {"state":"shipped"}',
+    ]);
+    const slow = [step('ask', 'llm', 1, 31), step('look', 'tool', 9, 10, { tool_name: 'lookup' })];
+    expect(conversationFlow(slow, PARTS).moments.map(lineOf)).toContain(
+      'lookup({"a":"x","b":1}) = {"state":"shipped"}',
+    );
+  });
+
   test('raw payloads are shown where a step tells nothing else', () => {
     const flow = conversationFlow(STEPS, [part('end', 'input', 'input.value', 'other', '{"messages":[]}')]);
     expect(flow.moments.map(lineOf)).toContain('input.value: {"messages":[]}');

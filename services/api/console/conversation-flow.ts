@@ -79,7 +79,7 @@ const DEPTH_MAX = 100;
 
 /**
  * A run as the agent lived it: what went in, what the model thought, said and asked for, what its tools answered, what
- * failed, each once and in order. What a step took in stands at its start, what it gave at its end.
+ * failed, each once and in order. What a model was given stands at its start, what it and its tools answered at their end.
  */
 export const conversationFlow = (steps: readonly FlowStep[], parts: readonly FlowPart[]): Flow => {
   const byId = new Map(steps.map((step) => [step.step_id, step]));
@@ -96,12 +96,18 @@ export const conversationFlow = (steps: readonly FlowStep[], parts: readonly Flo
   });
   const open = steps.flatMap((step) => {
     const own = contentOf.get(step.step_id) ?? [];
-    return DOERS.has(step.step_kind) && isRun(step, own) ? [doing(at(step, false), own)] : speaking(step, own, at);
+    return DOERS.has(step.step_kind) && isRun(step, own) ? [doing(at(step, true), own)] : speaking(step, own, at);
   });
-  const inOrder = open.sort((a, b) => a.at_ns - b.at_ns || (a.step.step_id < b.step.step_id ? -1 : a === b ? 0 : 1));
+  const inOrder = open.sort(byMoment);
   const { moments, repeated } = once(inOrder);
-  return { moments, repeated, raw: used.length - messages.length };
+  return { moments: withAskings(moments), repeated, raw: used.length - messages.length };
 };
+
+/** By time; at one time what was said stands before what came of it. Parts of one step keep their order. */
+const byMoment = (a: Moment, b: Moment): number =>
+  a.at_ns - b.at_ns ||
+  Number(a.kind === 'ran') - Number(b.kind === 'ran') ||
+  (a.step.step_id === b.step.step_id ? 0 : a.step.step_id < b.step.step_id ? -1 : 1);
 
 const smaller = (a: bigint | null, b: bigint): bigint => (a === null || b < a ? b : a);
 
@@ -177,34 +183,43 @@ const parsed = (text: string): unknown => {
 
 // ------------------------------------------------------------------------- once
 
-/** Leaves out what was said before, and the input of a tool the model was just seen asking for. */
+/** Leaves out what was said before. */
 const once = (moments: readonly Moment[]): { readonly moments: readonly Moment[]; readonly repeated: number } => {
   const said = new Set<string>();
-  const asked = new Map<string, number>();
-  let repeated = 0;
-  const fresh: Moment[] = [];
-  for (const one of moments) {
-    if (one.kind === 'failed') fresh.push(one);
-    else if (one.kind === 'ran') fresh.push(ranOnce(one, asked, said));
-    else if (said.has(keyOf(one.part))) repeated += 1;
-    else {
-      said.add(keyOf(one.part));
-      if (one.kind === 'asked')
-        asked.set(callKey(one.tool, one.input), (asked.get(callKey(one.tool, one.input)) ?? 0) + 1);
-      fresh.push(one);
+  const fresh = moments.filter((one) => {
+    if (one.kind === 'failed') return true;
+    if (one.kind === 'ran') {
+      // The model reads the result with its next call: it is shown here, where it came to be.
+      for (const result of one.results) for (const key of resultKeys(result)) said.add(key);
+      return true;
     }
-  }
-  return { moments: fresh, repeated };
+    const isNew = !said.has(keyOf(one.part));
+    said.add(keyOf(one.part));
+    return isNew;
+  });
+  return { moments: fresh, repeated: moments.length - fresh.length };
 };
 
-const ranOnce = (one: Extract<Moment, { kind: 'ran' }>, asked: Map<string, number>, said: Set<string>): Moment => {
-  // The model reads the result with its next call: it is shown here, where it came to be.
-  for (const result of one.results) for (const key of resultKeys(result)) said.add(key);
-  const key = callKey(one.tool, one.input ?? '');
-  const open = asked.get(key) ?? 0;
-  if (open === 0) return one;
-  asked.set(key, open - 1);
-  return { ...one, input: null };
+/**
+ * Many emitters round times to milliseconds, so that a quick tool seems to have answered before the model had finished
+ * asking for it: an asking this much later is still the one.
+ */
+const ROUNDING_NS = 5_000_000;
+
+/** Each run of a tool behind the asking for it, which then tells its input. */
+const withAskings = (moments: readonly Moment[]): readonly Moment[] => {
+  const asked = moments.filter((one) => one.kind === 'asked');
+  const askings = Map.groupBy(asked, (one) => callKey(one.tool, one.input));
+  const taken = new Set<Moment>();
+  return moments
+    .map((one) => {
+      if (one.kind !== 'ran') return one;
+      const first = askings.get(callKey(one.tool, one.input ?? ''))?.find((asking) => !taken.has(asking));
+      if (first === undefined || first.at_ns > one.at_ns + ROUNDING_NS) return one;
+      taken.add(first);
+      return { ...one, input: null, at_ns: Math.max(one.at_ns, first.at_ns) };
+    })
+    .sort(byMoment);
 };
 
 const keyOf = (part: FlowPart): string => `${part.role}|${part.part_kind}|${part.content_hash}`;

@@ -153,6 +153,7 @@ const STYLES = [
   'lineage',
   'calls',
   'conversation',
+  'telemetry',
   'narrow',
 ] as const;
 

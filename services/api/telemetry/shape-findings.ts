@@ -83,17 +83,27 @@ export const orphans: Finding = {
   query: (scope) =>
     scoped(
       scope,
-      `SELECT s.tenant_id AS tenant_id, toString(s.service) AS service, toString(s.family) AS family,
-  ${counted("countIf(ifNull(s.call_role, '') = 'leaf')", 'calls')}, ${counted('count()', 'steps')},
-  toNullable(min(s.run_id)) AS example_run_id, ${names('s.name')} AS detail
-FROM spans AS s
-WHERE ${inScope(scope, 's')} AND s.signal = 'span' AND s.parent_span_id != ''
-  AND s.logged_at < fromUnixTimestamp64Milli({settled_ms:Int64}, 'UTC')
-  AND cityHash64(s.tenant_id, s.trace_id, s.parent_span_id) NOT IN (
-    SELECT cityHash64(p.tenant_id, p.trace_id, p.span_id)
-    FROM spans AS p
-    WHERE p.signal = 'span' AND p.logged_at >= fromUnixTimestamp64Milli({parents_from_ms:Int64}, 'UTC')${scope.tenant === null ? '' : ' AND p.tenant_id = {tenant:String}'}
-  )
+      `SELECT tenant_id, service, family, ${counted('sum(ifNull(booked, 0))', 'calls')}, ${counted('sum(lost)', 'steps')},
+  toNullable(min(run_id)) AS example_run_id, ${names('name')} AS detail
+FROM (
+  SELECT s.tenant_id AS tenant_id, toString(s.service) AS service, toString(s.family) AS family, s.run_id AS run_id,
+    min(s.name) AS name, toInt64(count()) AS lost
+  FROM spans AS s
+  WHERE ${inScope(scope, 's')} AND s.signal = 'span' AND s.parent_span_id != ''
+    AND s.logged_at < fromUnixTimestamp64Milli({settled_ms:Int64}, 'UTC')
+    AND cityHash64(s.tenant_id, s.trace_id, s.parent_span_id) NOT IN (
+      SELECT cityHash64(p.tenant_id, p.trace_id, p.span_id)
+      FROM spans AS p
+      WHERE p.signal = 'span' AND p.logged_at >= fromUnixTimestamp64Milli({parents_from_ms:Int64}, 'UTC')${scope.tenant === null ? '' : ' AND p.tenant_id = {tenant:String}'}
+    )
+  GROUP BY tenant_id, service, family, run_id
+) AS orphaned
+LEFT JOIN (
+  SELECT e.tenant_id AS tenant_id, e.run_id AS run_id, sum(e.calls) AS booked
+  FROM ledger_entries AS e
+  WHERE ${inScope(scope, 'e')}
+  GROUP BY tenant_id, run_id
+) AS calls_of_run ON calls_of_run.tenant_id = orphaned.tenant_id AND calls_of_run.run_id = orphaned.run_id
 GROUP BY tenant_id, service, family`,
       { settled_ms: scope.toMs - SETTLE_MS, parents_from_ms: scope.fromMs - PARENT_MS },
     ),

@@ -12,7 +12,14 @@ import { apiRoutes } from '../routes/registry.ts';
 import { readTelemetry, type TelemetryReport } from './read.ts';
 import { FINDINGS } from './registry.ts';
 
-const EMITTERS = ['vercel-ai7', 'openlit', 'openai-agents-openinference', 'otel-openai', 'google-adk'] as const;
+const EMITTERS = [
+  'vercel-ai7',
+  'openlit',
+  'openai-agents-openinference',
+  'otel-openai',
+  'google-adk',
+  'mastra-bridge',
+] as const;
 /** Later than the time parents are waited for. */
 const AHEAD_MS = 120_000;
 
@@ -53,6 +60,7 @@ describe('recorded emitters show the faults they are known for', () => {
 
   test('roots that were never sent: two of OpenAI Agents', () => {
     expect(rowsOf('orphans', 'openai-agents-openinference').map((row) => row.steps)).toEqual([2]);
+    expect(callsOf('orphans', 'openai-agents-openinference')).toEqual([2]);
     for (const clean of ['vercel-ai7', 'otel-openai', 'openlit']) expect(rowsOf('orphans', clean)).toEqual([]);
   });
 
@@ -68,6 +76,15 @@ describe('recorded emitters show the faults they are known for', () => {
     expect(rowsOf('cache_untold', 'vercel-ai7')).toEqual([]);
     // Anthropic tells no reasoning to anybody.
     expect(rowsOf('reasoning_untold', 'vercel-ai7')[0]?.detail).toMatch(/^claude-[^,]*, claude-[^,]*$/);
+  });
+
+  test('figures the sender estimated, and sums over calls nobody told', () => {
+    expect(callsOf('estimated', 'openlit')).toEqual([1]);
+    expect(callsOf('sums_only', 'mastra-bridge')).toEqual([16]);
+    for (const clean of ['vercel-ai7', 'otel-openai', 'google-adk']) {
+      expect(rowsOf('estimated', clean)).toEqual([]);
+      expect(rowsOf('sums_only', clean)).toEqual([]);
+    }
   });
 
   test('no service name, no user', () => {

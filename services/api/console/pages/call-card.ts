@@ -18,6 +18,18 @@ export const BUCKETS: readonly (readonly [column: TokenColumn, words: string])[]
   ['audio_output_tokens', 'audio out'],
 ];
 
+/** The same in a column of a card; the whole words stand on hover. */
+const SHORT: Readonly<Record<TokenColumn, string>> = {
+  input_tokens: 'input',
+  cache_read_tokens: 'cached',
+  cache_write_tokens: 'cache write',
+  cache_write_1h_tokens: 'write 1 h',
+  output_tokens: 'output',
+  reasoning_tokens: 'reasoning',
+  audio_input_tokens: 'audio in',
+  audio_output_tokens: 'audio out',
+};
+
 /** What a card needs of its page. */
 export interface CardPlace {
   readonly view: View;
@@ -34,11 +46,12 @@ export const costWords = (entry: Pick<BookingRow, 'cost_usd' | 'untold' | 'estim
 /** One model call: what it cost, who told it and who was believed, how the cost adds up, how it came to that. */
 export const callCard = (place: CardPlace, call: ExplainedCall): Html =>
   html`<article class="call" aria-label="Model call">${call.bookings.length === 0 ? takenBack(call) : call.bookings.map(headline)}
-${evidenceTable(place, call)}${billTable(call)}${history(place.view, call)}</article>`;
+${call.bookings.length > 0 && html`${evidenceTable(place, call)}${billTable(call)}`}${history(place.view, call)}</article>`;
 
 const takenBack = (call: ExplainedCall): Html => {
-  const last = call.entries.at(-1);
-  return html`<p><strong>Taken back</strong> <span class="quiet">${last === undefined ? '' : bookingWords(last).replace('taken back: ', '')}</span></p>`;
+  const reversal = call.entries.findLast((entry) => entry.reverses_entry_id !== null);
+  const model = call.entries[0]?.model ?? 'no model told';
+  return html`<p class="call-head"><strong>Taken back</strong> <span>${model}</span> <span class="quiet">${reversal === undefined ? '' : bookingWords({ ...reversal, reverses_entry_id: null })}</span></p>`;
 };
 
 const headline = (entry: BookingRow): Html => {
@@ -54,7 +67,7 @@ const evidenceTable = (place: CardPlace, call: ExplainedCall): Html => {
   const { explanation } = call;
   if (explanation === null) return figuresOnly(call);
   const told = BUCKETS.filter(([column]) => explanation.evidence.some((one) => one[column] !== null));
-  return html`<div class="scroll"><table class="evidence"><thead><tr><th scope="col">${explanation.evidence.length === 1 ? 'Told by' : `Told by ${explanation.evidence.length}`}</th>${told.map(([, words]) => html`<th scope="col" class="n">${words}</th>`)}</tr></thead>
+  return html`<div class="scroll"><table class="told-by"><thead><tr><th scope="col">${explanation.evidence.length === 1 ? 'Told by' : `Told by ${explanation.evidence.length}`}</th>${told.map(([column, words]) => html`<th scope="col" class="n" title="${words}">${SHORT[column]}</th>`)}</tr></thead>
 <tbody>${explanation.evidence.map((one) => witness(place, one, told, explanation.bucket_from))}</tbody></table></div>`;
 };
 
@@ -71,9 +84,10 @@ const witness = (
 /** What one step said of one bucket: bold where it stands, a dash where it said nothing. */
 const bucketCell = (one: Evidence, column: TokenColumn, stands: boolean): Html => {
   const value = one[column];
-  if (value === null) return html`<td class="n"><span class="quiet" title="not told">–</span></td>`;
+  if (value === null)
+    return html`<td class="n" data-label="${SHORT[column]}"><span class="quiet" title="not told">–</span></td>`;
   const text = value.toLocaleString('en-US');
-  return html`<td class="n">${stands ? html`<strong title="this figure stands">${text}</strong>` : html`<span class="quiet">${text}</span>`}</td>`;
+  return html`<td class="n" data-label="${SHORT[column]}">${stands ? html`<strong title="this figure stands">${text}</strong>` : html`<span class="quiet">${text}</span>`}</td>`;
 };
 
 /** Without evidence the booked figures are all there is to show. */
@@ -97,7 +111,7 @@ const billTable = ({ explanation, bookings }: ExplainedCall): Html | null => {
     return html`<p class="quiet small">Booked with ${booking.price_id ?? 'a price'}, which the price book does not give any more.</p>`;
   const wordsOf = new Map<string, string>(BUCKETS);
   return html`<div class="scroll"><table class="bill"><thead><tr><th scope="col">Price <span class="mono">${booking.price_id}</span>${explanation.is_price_inferred === true && html` <span class="quiet">(provider inferred from the model's name)</span>`}</th><th scope="col" class="n">Tokens</th><th scope="col" class="n">Rate</th><th scope="col" class="n">Amount</th></tr></thead>
-<tbody>${explanation.bill.map((line) => html`<tr><td>${wordsOf.get(line.bucket) ?? line.bucket}</td><td class="n">${line.quantity.toLocaleString('en-US')}</td><td class="n">$${line.rate_usd} <span class="quiet">per ${per(line.per)}</span></td><td class="n">$${trimmed(line.cost_usd)}</td></tr>`)}
+<tbody>${explanation.bill.map((line) => html`<tr><td>${wordsOf.get(line.bucket) ?? line.bucket}</td><td class="n">${line.quantity.toLocaleString('en-US')}</td><td class="n">$${trimmed(line.rate_usd)} <span class="quiet">per ${per(line.per)}</span></td><td class="n">$${trimmed(line.cost_usd)}</td></tr>`)}
 <tr class="total"><td>Booked</td><td></td><td></td><td class="n"><strong>$${trimmed(booking.cost_usd)}</strong></td></tr></tbody></table></div>`;
 };
 

@@ -29,12 +29,16 @@ export const callsBody = async (run: RunView): Promise<Html> => {
   const explained = await readExplainedRun(run.view.context, run.tenant, run.runId);
   if (explained.calls.length === 0) return html`<p class="quiet pad">No model call of this run is booked.</p>`;
   const place = placeOf(run);
+  const [standing, gone] = [
+    explained.calls.filter((call) => call.bookings.length > 0),
+    explained.calls.filter((call) => call.bookings.length === 0),
+  ];
   const state = STATES[explained.evidence];
   return html`<section class="calls">${state !== '' && html`<p class="quiet">${state}</p>`}
-${explained.calls.slice(0, CALLS_MAX).map((call) => callCard(place, call))}
-${explained.calls.length > CALLS_MAX && html`<p class="quiet">The first ${CALLS_MAX} of ${plural(explained.calls.length, 'call')}; <code>GET /api/v1/runs/${run.runId}/calls</code> has all.</p>`}
+${standing.slice(0, CALLS_MAX).map((call) => callCard(place, call))}
+${standing.length > CALLS_MAX && html`<p class="quiet">The first ${CALLS_MAX} of ${plural(standing.length, 'call')}; <code>GET /api/v1/runs/${run.runId}/calls</code> has all.</p>`}
 ${explained.summarised_steps > 0 && html`<p class="quiet">${plural(explained.summarised_steps, 'step')} beyond what is held of one run are booked one by one and not explained.</p>`}
-${asideTable(place, explained.set_aside)}</section>`;
+${gone.length > 0 && html`<details class="aside"><summary>${plural(gone.length, 'call')} taken back</summary>${gone.slice(0, CALLS_MAX).map((call) => callCard(place, call))}</details>`}${asideTable(place, explained.set_aside)}</section>`;
 };
 
 const asideTable = (place: CardPlace, steps: ExplainedRun['set_aside']): Html | null =>

@@ -123,9 +123,17 @@ const textPart = (part: FlowPart): Html => {
   return html`${block(part.content)}${isCut && html`<p class="quiet small">${plural(part.content_bytes, 'byte')} in all; this is the beginning</p>`}`;
 };
 
+/** JSON of this length stays on its line. */
+const LINE_CHARS_MAX = 120;
+
+const readable = (content: string): string => {
+  const text = pretty(content);
+  return text !== content && content.length <= LINE_CHARS_MAX ? content : text;
+};
+
 /** Text as text, whatever it says; JSON indented; long ones folded behind their beginning. */
 const block = (content: string): Html => {
-  const text = pretty(content);
+  const text = readable(content);
   if (text === '') return html``;
   const pre = /^\s*[[{]/.test(text) ? html`<pre class="code">${text}</pre>` : html`<pre>${text}</pre>`;
   return text.length > OPEN_CHARS_MAX

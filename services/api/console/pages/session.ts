@@ -70,7 +70,7 @@ const spanOf = (runs: readonly RunRow[]): { readonly startMs: number | null; rea
 const timeline = (view: View, runs: readonly RunRow[]): Html | null => {
   const { startMs, lengthMs } = spanOf(runs);
   if (startMs === null) return null;
-  return html`<section class="waterfall session" aria-label="Timeline"><div class="step head"><span>Run</span><span class="scale"><span>0</span><span>${duration(lengthMs / 2)}</span><span>${duration(lengthMs)}</span></span><span class="n">Took</span><span class="n">Tokens in / out</span><span class="n">Cost</span></div>
+  return html`<section class="wide waterfall session" aria-label="Timeline"><div class="step head"><span>Run</span><span class="scale"><span>0</span><span>${duration(lengthMs / 2)}</span><span>${duration(lengthMs)}</span></span><span class="n">Took</span><span class="n">Tokens in / out</span><span class="n">Cost</span></div>
 ${runs.slice(0, TIMELINE_RUNS_MAX).map((run) => {
   const x = (100 * (msOf(run.first_ts) - startMs)) / lengthMs;
   const width = Math.max(0.4, Math.min(100 - x, (100 * run.duration_ms) / lengthMs));

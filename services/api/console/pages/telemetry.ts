@@ -77,16 +77,26 @@ const sign = (finding: Finding, words: string): Html => {
 
 const findingSection = (view: View, { finding, rows }: FoundFinding): Html => {
   const fixes = [...Map.groupBy(rows, (row) => row.fix)];
-  return html`<section class="wide finding" id="${finding.id}"><header><h2>${sign(finding, finding.title)}</h2><span class="note">${finding.effect}</span></header>
-${fixes.map(([fix, senders]) => html`<p class="fix"><strong>Fix</strong> ${fix}</p>${sendersTable(view, senders)}`)}</section>`;
+  const body = fixes.map(
+    ([fix, senders]) => html`<p class="fix"><strong>Fix</strong> ${fix}</p>${sendersTable(view, senders)}`,
+  );
+  const calls = rows.reduce<number | null>((sum, row) => (row.calls === null ? sum : (sum ?? 0) + row.calls), null);
+  const count =
+    calls === null || calls === 0
+      ? plural(rows.length, 'sender')
+      : `${plural(calls, 'call')} of ${plural(rows.length, 'sender')}`;
+  return html`<section class="wide finding" id="${finding.id}"><header><h2>${sign(finding, finding.title)}</h2><span class="note">${count}</span></header><p class="effect">${finding.effect}</p>
+${finding.severity === 'thin' ? html`<details><summary>Fix and senders</summary>${body}</details>` : body}</section>`;
 };
 
-const sendersTable = (view: View, rows: readonly SenderRow[]): Html =>
-  html`<div class="scroll"><table><thead><tr><th scope="col">Service</th><th scope="col">Tenant</th><th scope="col">Family</th><th scope="col" class="n">Calls</th><th scope="col" class="n">Share</th><th scope="col" class="n">Records</th><th scope="col">Which</th><th scope="col">Look at</th></tr></thead>
+const sendersTable = (view: View, rows: readonly SenderRow[]): Html => {
+  const isMany = view.tenant === null;
+  return html`<div class="scroll"><table><thead><tr><th scope="col">Service</th>${isMany && html`<th scope="col">Tenant</th>`}<th scope="col">Family</th><th scope="col" class="n">Calls</th><th scope="col" class="n">Share</th><th scope="col" class="n">Records</th><th scope="col">Which</th><th scope="col">Look at</th></tr></thead>
 <tbody>${rows.map(
     (
       row,
-    ) => html`<tr><td class="name" data-label="Service">${row.service || html`<span class="quiet">not readable</span>`}</td><td data-label="Tenant">${row.tenant_id}</td><td data-label="Family">${row.family || html`<span class="quiet">–</span>`}</td>
+    ) => html`<tr><td class="name" data-label="Service">${row.service || html`<span class="quiet">not readable</span>`}</td>${isMany && html`<td data-label="Tenant">${row.tenant_id}</td>`}<td data-label="Family">${row.family || html`<span class="quiet">–</span>`}</td>
 <td class="n" data-label="Calls">${compact(row.calls)}</td><td class="n" data-label="Share">${row.calls === null || row.calls_of_sender === null ? html`<span class="quiet">–</span>` : percent(row.calls, row.calls_of_sender)}</td><td class="n" data-label="Records">${compact(row.steps)}</td>
 <td data-label="Which">${row.detail || html`<span class="quiet">–</span>`}</td><td data-label="Look at">${row.example_run_id === null ? html`<span class="quiet">–</span>` : html`<a href="${runLink(view, { tenant_id: row.tenant_id, run_id: row.example_run_id })}">a run</a>`}</td></tr>`,
   )}</tbody></table></div>`;
+};
