@@ -32,19 +32,6 @@ interface Expected {
 const expected = (readFixture('expected.json') as { readonly emitters: Readonly<Record<string, Expected>> }).emitters;
 export const EMITTERS: readonly string[] = Object.keys(expected).sort();
 
-/**
- * Where what the ledger books is known to differ from the table, with the reason. `undated`: the call is booked under
- * the name of the model without its date.
- */
-const EXCEPTIONS: Readonly<Record<string, { readonly undated: true; readonly reason: string }>> = {
-  strands: {
-    undated: true,
-    reason:
-      'an agent started outside the context of its caller: three spans of the Anthropic SDK, which alone know the dated ' +
-      'name, are traces of their own, and their calls are booked where the span of the agent has them',
-  },
-};
-
 // ------------------------------------------------------------------------ prices
 
 const { note: _note, ...pricing } = (
@@ -105,7 +92,6 @@ const bucketsOf = (bookings: readonly Net[]): Buckets => {
 const callsOf = (bookings: readonly Net[]): number => bookings.reduce((sum, one) => sum + one.calls, 0);
 
 const undated = (model: string): string => model.replace(/-20\d{6}$/, '');
-const nameOf = (emitter: string, model: string): string => (EXCEPTIONS[emitter]?.undated ? undated(model) : model);
 
 /** What the bookings of one emitter say. */
 export const factsOf = (emitter: string, bookings: readonly Net[]): Facts => {
@@ -113,7 +99,7 @@ export const factsOf = (emitter: string, bookings: readonly Net[]): Facts => {
   const known = told.filter((booking) => !booking.estimated);
   const local = bucketsOf(told.filter((booking) => booking.estimated));
   const isAggregated = (expected[emitter]?.calls.aggregate_rows ?? 0) > 0;
-  const models = Map.groupBy(known, (booking) => nameOf(emitter, booking.model ?? '(no model)'));
+  const models = Map.groupBy(known, (booking) => booking.model ?? '(no model)');
   return {
     known: callsOf(known),
     unknown: callsOf(bookings.filter((booking) => booking.unpriced_reason === 'no_usage')),
@@ -140,9 +126,8 @@ export const truthOf = (emitter: string): Facts & { readonly shownAsOk: number; 
   const isAggregated = calls.aggregate_rows > 0;
   const models = new Map<string, Buckets & { readonly calls: number | null }>();
   const add = (model: string, sums: Buckets, count: number) => {
-    const name = nameOf(emitter, model);
-    const before = models.get(name);
-    models.set(name, {
+    const before = models.get(model);
+    models.set(model, {
       calls: isAggregated ? null : count + (before?.calls ?? 0),
       ...addBuckets(sums, before),
     });
