@@ -57,7 +57,7 @@ describe('a call that two runs describe', () => {
 
   test('what the ledger tells itself is meant for the ledger alone, and never counts as a step', () => {
     const { produced, runs } = play(agent, placed, lost);
-    expect(produced).toHaveLength(4);
+    expect(produced).toHaveLength(6);
     expect(new Set(produced.map(({ headers }) => headers?.[ONLY_FOR_HEADER]))).toEqual(new Set(['ledger']));
     expect([...runs.keys()].sort()).toEqual(['acme|framework', 'acme|sdk']);
   });
@@ -79,12 +79,15 @@ describe('a call that two runs describe', () => {
     expect(played.runs.get('acme|framework')).toMatchObject({ steps: 2, llm_steps: 1, input_tokens: 900 });
   });
 
-  test('calls that last over the turn of a minute find each other', () => {
-    const turn = Math.ceil(START / (60 * SECOND)) * 60 - START / SECOND;
-    const long = { ...placed, ...at(turn - 30, turn + 30) };
-    const late = { ...lost, ...at(turn + 1, turn + 2) };
-    expect(calls(play(agent, long, late))).toBe(1);
-    expect(calls(play(late, agent, long))).toBe(1);
+  test('whose framework opened its span some seconds before is found, over the turn of any second', () => {
+    for (const wait of [0, 0.5, 1, 1.9, 2, 3, 3.9]) {
+      for (const start of [10, 10.7, 11, 59.9]) {
+        const early = { ...placed, ...at(start, start + 30) };
+        const late = { ...lost, ...at(start + wait, start + wait + 2) };
+        expect(calls(play(agent, early, late)), `${start} ${wait}`).toBe(1);
+        expect(calls(play(late, agent, early)), `${start} ${wait}`).toBe(1);
+      }
+    }
   });
 
   test('of another service it must be the very same response', () => {
@@ -100,6 +103,7 @@ describe('calls that are only alike stay two', () => {
     change('another response', lost, { ...placed, response_id: 'msg-2' }),
     change('another model', { ...lost, request_model: 'gpt-5' }),
     change('another time', { ...lost, ...at(4, 6) }),
+    change('a framework that waited long', { ...lost, ...at(31, 33) }, { ...placed, ...at(1, 40) }),
     change('the same scope', { ...lost, scope_name: 'framework' }),
     change('other tokens', { ...lost, call: lost.call && { ...lost.call, input_tokens: 901 } }),
     change('another tenant', { ...lost, tenant_id: 'other' }),
@@ -151,7 +155,7 @@ test(`whatever the order, the batches and the repetitions, the same calls are bo
   );
 });
 
-test('claims of one minute and output count are bounded: beyond it twins are booked as they were told', () => {
+test('claims of one beat and output count are bounded: beyond it twins are booked as they were told', () => {
   const many = Array.from({ length: CLAIMS_MAX }, (_, n) => ({ ...lost, step_id: `other-${n}`, ...inRun(`r-${n}`) }));
   expect(calls(play(...many, agent, placed))).toBe(CLAIMS_MAX + 1);
 });

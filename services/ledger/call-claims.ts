@@ -8,14 +8,18 @@ import { ACCOUNT_FACTS, findingOf, ownRecord } from './findings.ts';
 /**
  * Calls described by two runs: an SDK's own span begins a trace of its own where the framework around it lost the
  * context, and both say what the call cost. No fold sees two runs, so each call is told a second time under a key that
- * two accounts of it share (its minute and its output tokens), and what is found there is told to both runs.
+ * two accounts of it share (when it began and its output tokens), and what is found there is told to both runs.
  */
 
-const MINUTE_MICROS = 60_000_000;
-/** Minutes under which one call is told; two accounts that share none of the first ones are not found. */
-const MINUTES_MAX = 16;
-/** Claims held of one minute and output count. Beyond it twins are booked twice, as they would be without any of this. */
-export const CLAIMS_MAX = 2_000;
+/** Short, so that a state has few claims however busy a tenant is: it is written anew with each batch that touches it. */
+const BEAT_MICROS = 2_000_000;
+/**
+ * A call in its place is told under the beat it began in, a lost one under its own and those before: frameworks open
+ * their span, wait for a turn and then call. Of a twin that began more than two beats before nothing is found.
+ */
+const LOST_BEATS = 3;
+/** Claims held of one beat and output count. Beyond it twins are booked twice, as they would be without any of this. */
+export const CLAIMS_MAX = 500;
 
 /** Whether a state of this key holds claims and not a run. */
 export const isClaimsKey = (key: string): boolean => key.includes('|#call-');
@@ -28,16 +32,15 @@ export const claimsOf = (news: readonly AgentStep[]): readonly OutgoingRecord[] 
     if (call === null) return [];
     const output = outputTotal(call) ?? 0;
     if (output <= 0) return [];
-    const first = Math.floor(step.start_unix_micros / MINUTE_MICROS);
-    const last = Math.min(Math.floor(step.end_unix_micros / MINUTE_MICROS), first + MINUTES_MAX - 1);
-    const records: OutgoingRecord[] = [];
-    for (let minute = first; minute <= Math.max(first, last); minute += 1)
-      records.push(ownRecord('claim', claimOf({ ...step, call }, keyOf(minute, output))));
-    return records;
+    const beat = Math.floor(step.start_unix_micros / BEAT_MICROS);
+    const beats = step.parent_span_id === '' ? LOST_BEATS : 1;
+    return Array.from({ length: beats }, (_, before) =>
+      ownRecord('claim', claimOf({ ...step, call }, keyOf(Math.max(0, beat - before), output))),
+    );
   });
 
-/** The minute leads, so that claims of one time lie together in the store. */
-const keyOf = (minute: number, output: number): string => `call-${minute}-${hash128([String(output)]).slice(0, 16)}`;
+/** The beat leads, so that claims of one time lie together in the store. */
+const keyOf = (beat: number, output: number): string => `call-${beat}-${hash128([String(output)]).slice(0, 16)}`;
 
 /** What one account of a call adds to another, and what the two are compared by. */
 const claimOf = (step: AgentStep, run_id: string): AgentStep => ({
@@ -64,7 +67,7 @@ const claimOf = (step: AgentStep, run_id: string): AgentStep => ({
 
 type Claim = AgentStep & { readonly call: StepCall };
 
-/** Accounts of calls of one minute and output count. Grows only, so no order of arrival changes what is found in it. */
+/** Accounts of calls of one beat and output count. Grows only, so no order of arrival changes what is found in it. */
 export interface CallClaims {
   readonly key: string;
   readonly claims: ReadonlyMap<string, Claim>;
@@ -120,7 +123,7 @@ const TEXT_BEGINS = '{"claims":1,';
 /** Whether this is text `serialiseClaims` wrote. */
 export const isClaimsText = (text: string): boolean => text.startsWith(TEXT_BEGINS);
 
-/** The fields a claim says anything in; what is as in a blank step is left out. Equal states give equal text. */
+/** The fields that tell claims of one key apart; what is as in a blank step is left out. Equal states give equal text. */
 export const serialiseClaims = ({ key, claims }: CallClaims): string =>
   JSON.stringify({
     claims: 1,
@@ -129,9 +132,9 @@ export const serialiseClaims = ({ key, claims }: CallClaims): string =>
   });
 
 const CLAIM_FIELDS = [
-  ...(['tenant_id', 'step_id', 'run_id', 'start_unix_micros', 'end_unix_micros', 'logged_at_ms'] as const),
-  ...(['parent_span_id', 'step_kind', 'service', 'scope_name', 'provider', 'request_model', 'response_model'] as const),
-  ...(['response_id', 'region', 'service_tier', 'call', 'family', 'flags', 'facts'] as const),
+  ...(['step_id', 'start_unix_micros', 'end_unix_micros', 'parent_span_id', 'step_kind', 'service'] as const),
+  ...(['scope_name', 'provider', 'request_model', 'response_model', 'response_id', 'region'] as const),
+  ...(['service_tier', 'call', 'facts'] as const),
 ];
 const sparse = (step: Claim): object => {
   const told: Record<string, unknown> = {};
@@ -142,5 +145,6 @@ const sparse = (step: Claim): object => {
 /** Reads text `serialiseClaims` wrote. */
 export const parseClaims = (text: string): CallClaims => {
   const stored = JSON.parse(text) as { readonly k: string; readonly c: readonly Claim[] };
-  return { key: stored.k, claims: new Map(stored.c.map((claim) => [claim.step_id, { ...BLANK_STEP, ...claim }])) };
+  const same = { ...BLANK_STEP, tenant_id: stored.k.slice(0, stored.k.indexOf('|')), logged_at_ms: 0 };
+  return { key: stored.k, claims: new Map(stored.c.map((claim) => [claim.step_id, { ...same, ...claim }])) };
 };

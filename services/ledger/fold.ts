@@ -15,7 +15,7 @@ import type { PriceBook } from './prices/price.ts';
 import { stepRun } from './run-step.ts';
 import { emptyState, type LedgerState, parseState, serialiseState } from './state.ts';
 
-/** What is kept of one key: a run, or the accounts of calls of one minute over all runs. */
+/** What is kept of one key: a run, or the accounts of calls of one beat over all runs. */
 export type KeptState =
   | { readonly kind: 'run'; readonly run: LedgerState }
   | { readonly kind: 'claims'; readonly claims: CallClaims };
