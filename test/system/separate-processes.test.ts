@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { attributeList, logRequest } from '../../services/normalizer/batch-fixture.ts';
 import { type EngineServer, startEngineServer } from '../support/engine-server.ts';
 import { type ImageFolder, makeImageFolder } from '../support/image-folder.ts';
 import { type KafkaBroker, kafkaAvailable, startKafkaBroker } from '../support/kafka-broker.ts';
@@ -33,6 +34,18 @@ interface World {
   readonly site: Site;
   readonly hook: Webhook;
 }
+
+/** An evaluation, for the table of scores. */
+const evaluationRequest = (nowMs: number): Uint8Array =>
+  logRequest([
+    {
+      timeUnixNano: String(BigInt(nowMs) * 1_000_000n),
+      traceId: '0af7651916cd43dd8448eb211c80319c',
+      spanId: 'b7ad6b7169203331',
+      eventName: 'gen_ai.evaluation.result',
+      attributes: attributeList({ 'gen_ai.evaluation.name': 'Relevance', 'gen_ai.evaluation.score.value': 0.5 }),
+    },
+  ]);
 
 const importInto = async ({ site }: World, tenant: string, paths: readonly string[]): Promise<void> => {
   const { code, output } = await runTacho(site, ['import', ...paths, '--tenant', tenant, '--wait']);
@@ -70,9 +83,13 @@ describe.runIf(kafkaAvailable())('every service as a process of its own, over Ka
 
   beforeAll(async () => {
     image = makeImageFolder();
-    today = [...writeShiftedCaptures(TODAY, scratch, nowMs), join(scratch, 'rogue.json')];
+    today = [
+      ...writeShiftedCaptures(TODAY, scratch, nowMs),
+      ...['rogue.json', 'evaluation.json'].map((name) => join(scratch, name)),
+    ];
     later = writeShiftedCaptures(LATER, scratch, nowMs);
     writeFileSync(join(scratch, 'rogue.json'), rogueRequest(nowMs));
+    writeFileSync(join(scratch, 'evaluation.json'), evaluationRequest(nowMs));
     broker = await startKafkaBroker();
     engine = await startEngineServer(join(scratch, 'engine'));
     const watched = { tenants: ['acme'], nowMs };
