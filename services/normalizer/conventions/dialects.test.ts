@@ -65,7 +65,7 @@ describe('dialects', () => {
       'genkit:metadata:subtype': 'model',
       'genkit:name': 'googleai/gemini-2.5-pro',
       'genkit:path':
-        '/{triageFlow,t:flow}/{generate,t:util}/{refundsFlow,t:flow}/{googleai/gemini-2.5-pro,t:action,s:model}',
+        '/{triageFlow,t:flow}/{generate,t:util}/{refundsFlow,t:flow,s:flow}/{googleai/gemini-2.5-pro,t:action,s:model}',
     });
     expect(step).toMatchObject({
       agent_name: 'refundsFlow',

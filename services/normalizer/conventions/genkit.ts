@@ -62,9 +62,14 @@ const kindOf = (view: SpanView, name: string | undefined): StepKind => {
   return view.attr('genkit:metadata:evaluator:evalRunId') === undefined ? 'other' : 'eval';
 };
 
-/** Names of flows in a path such as `/{triageFlow,t:flow}/{generate,t:util}/{refundsFlow,t:flow}`, outermost first. */
+/**
+ * Names of flows in a path such as `/{triageFlow,t:flow}/{generate,t:util}/{refundsFlow,t:flow,s:flow}`, outermost
+ * first. A flow called by a tool has its subtype beside its type.
+ */
 const flowsOf = (path: string | undefined): readonly string[] =>
-  [...(path ?? '').slice(0, PATH_CHARS_MAX).matchAll(/\{([^{},]{1,200}),t:flow\}/g)].map((match) => match[1] ?? '');
+  [...(path ?? '').slice(0, PATH_CHARS_MAX).matchAll(/\{([^{},]{1,200}),t:flow(?:,[^{}]{0,100})?\}/g)].map(
+    (match) => match[1] ?? '',
+  );
 const PATH_CHARS_MAX = 8_192;
 
 /** `googleai/gemini-2.5-flash` → provider and model; a name without a slash is the model. */
