@@ -90,10 +90,13 @@ describe('a call that two runs describe', () => {
     }
   });
 
-  test('of another service it must be the very same response', () => {
-    const gateway = { ...lost, ...inRun('gateway', 'gateway') };
+  test('of another service it must be one that stands between, and the very same response', () => {
+    const other = { ...lost, ...inRun('gateway', 'gateway') };
+    const gateway = { ...other, vantage: 'gateway' as const };
+    const named = { ...placed, response_id: 'msg-1' };
     expect(calls(play(agent, placed, gateway))).toBe(2);
-    expect(calls(play(agent, { ...placed, response_id: 'msg-1' }, gateway))).toBe(1);
+    expect(calls(play(agent, named, other))).toBe(2);
+    expect(calls(play(agent, named, gateway))).toBe(1);
   });
 });
 

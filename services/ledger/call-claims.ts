@@ -48,6 +48,7 @@ const claimOf = (step: AgentStep, run_id: string): AgentStep => ({
   tenant_id: step.tenant_id,
   step_id: step.step_id,
   run_id,
+  vantage: step.vantage,
   start_unix_micros: step.start_unix_micros,
   end_unix_micros: Math.max(step.start_unix_micros, step.end_unix_micros),
   logged_at_ms: step.logged_at_ms,
@@ -101,19 +102,23 @@ const isLost = (claim: Claim): boolean => claim.parent_span_id === '';
 
 /**
  * Whether `lost` stands in a trace without anything above it and is what `placed` tells of from within another run:
- * another voice, one within the other's time, equal model and figures, no two response ids. Another service must name
- * the same response: two services may well ask the same at the same time.
+ * another voice, one within the other's time, equal model and figures, no two response ids. Another service must stand
+ * between the two (a gateway, by its token) and name the same response: agents may well ask the same at the same time,
+ * and test servers repeat response ids.
  */
 const areLostAndPlaced = (lost: Claim, placed: Claim): boolean =>
   isLost(lost) &&
   !isLost(placed) &&
   runOf(lost) !== runOf(placed) &&
   voiceOf(lost) !== voiceOf(placed) &&
-  (lost.service === placed.service || (isTold(lost.response_id) && lost.response_id === placed.response_id)) &&
+  (lost.service === placed.service || isBetween(lost, placed)) &&
   !haveDifferentIds(lost, placed) &&
   isOneInside(lost, placed) &&
   haveSameModel(lost, placed) &&
   haveSameFigures(lost, placed);
+
+const isBetween = (lost: Claim, placed: Claim): boolean =>
+  lost.vantage !== placed.vantage && isTold(lost.response_id) && lost.response_id === placed.response_id;
 
 // ------------------------------------------------------------------------- text
 
@@ -133,6 +138,7 @@ export const serialiseClaims = ({ key, claims }: CallClaims): string =>
 
 const CLAIM_FIELDS = [
   ...(['step_id', 'start_unix_micros', 'end_unix_micros', 'parent_span_id', 'step_kind', 'service'] as const),
+  'vantage' as const,
   ...(['scope_name', 'provider', 'request_model', 'response_model', 'response_id', 'region'] as const),
   ...(['service_tier', 'call', 'facts'] as const),
 ];
