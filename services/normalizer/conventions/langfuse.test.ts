@@ -43,6 +43,21 @@ describe('langfuse', () => {
     expect(step).toMatchObject({ step_kind: 'embedding', call: { input_tokens: 9, untold: [] } });
   });
 
+  test('an application that sets only the type may tell the rest in OTel’s names', () => {
+    const step = stepOf({
+      'langfuse.observation.type': 'generation',
+      'gen_ai.request.model': 'gpt-5',
+      'gen_ai.usage.input_tokens': 100,
+      'gen_ai.usage.cache_read.input_tokens': 40,
+      'gen_ai.usage.output_tokens': 9,
+    });
+    expect(step).toMatchObject({
+      family: 'langfuse',
+      request_model: 'gpt-5',
+      call: { input_tokens: 60, cache_read_tokens: 40, output_tokens: 9 },
+    });
+  });
+
   test('a level says what the status does not', () => {
     const failed: Values = {
       'langfuse.observation.level': 'ERROR',

@@ -4,7 +4,7 @@ import type { SpanView } from '../span-view.ts';
 import type { Convention, StepFacts } from '../step-facts.ts';
 import { familyKeys, readByKeys } from './family.ts';
 import { AGENT_INTEGRATION, isAgentGraph } from './langchain.ts';
-import { costText } from './usage.ts';
+import { costText, INCLUSIVE, readUsage } from './usage.ts';
 import { DISJOINT, usageOfMap } from './usage-map.ts';
 import { hasAttr, jsonAttr, keySet, textAttr } from './values.ts';
 
@@ -46,8 +46,20 @@ const KEYS = familyKeys({
   toolArguments: ['langfuse.observation.input'],
   toolResult: ['langfuse.observation.output'],
   workflow: ['langfuse.trace.name'],
-  input: ['langfuse.observation.input', 'langfuse.trace.input'],
-  output: ['langfuse.observation.output', 'langfuse.trace.output'],
+  input: [
+    'langfuse.observation.input',
+    'langfuse.trace.input',
+    'gen_ai.input.messages',
+    'gen_ai.prompt',
+    'input.value',
+  ],
+  output: [
+    'langfuse.observation.output',
+    'langfuse.trace.output',
+    'gen_ai.output.messages',
+    'gen_ai.completion',
+    'output.value',
+  ],
 });
 
 /** Observation types of Langfuse's API, and what they are here. */
@@ -83,9 +95,10 @@ const readLangfuse = (view: SpanView): StepFacts => {
   const told = usageOfMap(map);
   const facts = readByKeys(view, KEYS, {
     kind,
-    usage: told?.usage ?? {},
+    // An application that sets the type of an observation may tell the rest in OTel's names.
+    usage: told?.usage ?? readUsage(view),
     // The handlers make the buckets disjoint; a map in a provider's own form keeps that form.
-    semantics: told?.semantics ?? (isNative(map) ? undefined : DISJOINT),
+    semantics: told === undefined ? INCLUSIVE : (told.semantics ?? (isNative(map) ? INCLUSIVE : DISJOINT)),
     reportedCostUsd: costOf(jsonAttr(view, 'langfuse.observation.cost_details')),
   });
   const isError = textAttr(view, SAID.level) === 'ERROR';
