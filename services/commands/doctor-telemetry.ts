@@ -103,7 +103,9 @@ const sendersTable = (rows: readonly SenderRow[]): readonly string[] => {
 /** Unknown is a dash, never 0. */
 const touched = (row: SenderRow): string => {
   const calls =
-    row.calls === null ? '' : `${row.calls}${row.calls_of_sender === null ? '' : ` of ${row.calls_of_sender}`} calls`;
-  const steps = row.steps === null ? '' : `${row.steps} records`;
+    row.calls === null
+      ? ''
+      : `${row.calls}${row.calls_of_sender === null ? '' : ` of ${row.calls_of_sender}`} ${row.calls === 1 && row.calls_of_sender === null ? 'call' : 'calls'}`;
+  const steps = row.steps === null ? '' : `${row.steps} record${row.steps === 1 ? '' : 's'}`;
   return [calls, steps].filter((text) => text !== '').join(', ') || '–';
 };

@@ -114,6 +114,20 @@ describe('why', () => {
     ]);
   });
 
+  test('what a believed signal of the family tells as well is set aside as that', () => {
+    const told = { step_kind: 'llm', family: 'codex', request_model: 'gpt-5' } as const;
+    const log = stepOf('l', {
+      ...told,
+      signal: 'log',
+      span_id: '',
+      call: callOf({ input_tokens: 100, output_tokens: 10 }),
+    });
+    const span = stepOf('s', { ...told, call: callOf({ input_tokens: 100, output_tokens: 10 }) });
+    const why = whyOf([log, span]);
+    expect(why.calls.map((call) => call.evidence.map((one) => one.step_id))).toEqual([['l']]);
+    expect(why.set_aside.map((one) => [one.step_id, one.because])).toEqual([['s', 'other_signal']]);
+  });
+
   test('a price the book does not give any more leaves no bill, never a wrong one', () => {
     const { state } = runBatches([[llmOf('a', 100, 10)]], TEST_PRICES);
     const dearer = { find: () => ({ ...someOtherPrice, price_id: 'elsewhere:gpt-5' }) };
