@@ -81,9 +81,11 @@ const isPiece = (kind: number, length: number, next: number): boolean =>
   kind === LETTER || kind === DIGIT || (kind === MARK && (length > 1 || next !== LETTER));
 
 const ASCII_END = 0x80;
+/** Inside a word: some tokenizers keep "don't" whole. */
+const APOSTROPHE = 0x27;
 
 const kindOf = (code: number): number => {
-  if (code >= ASCII_END) return LETTER;
+  if (code >= ASCII_END || code === APOSTROPHE) return LETTER;
   if ((code >= 0x61 && code <= 0x7a) || (code >= 0x41 && code <= 0x5a)) return LETTER;
   if (code >= 0x30 && code <= 0x39) return DIGIT;
   return code <= 0x20 ? SPACE : MARK;
