@@ -143,12 +143,18 @@ describe('tacho audit --repair', () => {
     const tables = harmable.filter((table) => !table.startsWith('policy_'));
     const drops: [table: string, statement: string][] = [];
     for (const table of tables) {
-      const [part] = await engine.store.query<{ readonly name: string }>(
-        `SELECT name FROM system.parts WHERE database = currentDatabase() AND table = {table:String} AND active AND rows > 0
-         ORDER BY rows, name LIMIT 1`,
-        { table },
+      // A part of two batches, whatever merges have made of the others: of more than it can list the audit lists some.
+      const own = table === 'run_state' ? "WHERE service = 'ledger'" : '';
+      const some = `batch_id IN (SELECT DISTINCT batch_id FROM kept_${table} ${own} ORDER BY batch_id LIMIT 2) ${own.replace('WHERE', 'AND')}`;
+      await engine.store.command(`ALTER TABLE ${table} DELETE WHERE ${some} ${sync}`);
+      await engine.store.command(`SYSTEM STOP MERGES ${table}`);
+      await engine.store.command(`INSERT INTO ${table} SELECT * FROM kept_${table} WHERE ${some}`);
+      const parts = await engine.store.query<{ readonly name: string }>(
+        `SELECT DISTINCT _part AS name FROM ${table} WHERE ${some}`,
       );
-      drops.push([table, `ALTER TABLE ${table} DROP PART '${part?.name ?? expect.fail(table)}'`]);
+      expect(parts.length, table).toBeGreaterThan(0);
+      for (const { name } of parts) drops.push([table, `ALTER TABLE ${table} DROP PART '${name}'`]);
+      drops.push([table, `SYSTEM START MERGES ${table}`]);
     }
     await harmAll(drops);
   });
