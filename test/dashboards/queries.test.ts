@@ -131,7 +131,7 @@ describe('with seeded rows', () => {
   });
 });
 
-const AT_ONCE = 40;
+const AT_ONCE = 10;
 
 describe('with recorded traffic', () => {
   let engine: TestEngine;
