@@ -8,9 +8,7 @@ import { findRun } from '../reads.ts';
 import { tenantScope } from '../tenant-scope.ts';
 import { limitInput, runIdParams, tenantInput } from './inputs.ts';
 import { defineRoute, noBody, type Route } from './route.ts';
-import { bookingShape } from './shapes.ts';
-
-const tokens = z.number().nullable().describe('null: not told.');
+import { bookingShape, tokenShape } from './shapes.ts';
 
 const testimonyShape = z.object({
   step_id: z.string(),
@@ -26,14 +24,7 @@ const testimonyShape = z.object({
   estimated: z.boolean(),
   untold: z.array(z.string()),
   reported_cost_usd: z.string().nullable(),
-  input_tokens: tokens,
-  cache_read_tokens: tokens,
-  cache_write_tokens: tokens,
-  cache_write_1h_tokens: tokens,
-  output_tokens: tokens,
-  reasoning_tokens: tokens,
-  audio_input_tokens: tokens,
-  audio_output_tokens: tokens,
+  ...tokenShape,
 });
 
 const billShape = z.object({

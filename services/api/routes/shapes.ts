@@ -3,9 +3,21 @@ import { z } from 'zod';
 /** Shapes of answers, named as columns. They document the API (OpenAPI) and its tests hold the answers to them. */
 
 const count = z.number();
-const tokens = z.number().nullable();
+const tokens = z.number().nullable().describe('null: not told.');
 const money = z.string().nullable().describe('USD as a decimal string; null: not known.');
 const moment = z.string().describe('ISO 8601, UTC.');
+
+/** The buckets of tokens, disjoint. */
+export const tokenShape = {
+  input_tokens: tokens,
+  cache_read_tokens: tokens,
+  cache_write_tokens: tokens,
+  cache_write_1h_tokens: tokens,
+  output_tokens: tokens,
+  reasoning_tokens: tokens,
+  audio_input_tokens: tokens,
+  audio_output_tokens: tokens,
+};
 
 export const figuresShape = z.object({
   calls: count,
@@ -19,14 +31,7 @@ export const figuresShape = z.object({
   estimated_cost_usd: money,
   upper_bound_cost_usd: money,
   reported_cost_usd: money,
-  input_tokens: tokens,
-  cache_read_tokens: tokens,
-  cache_write_tokens: tokens,
-  cache_write_1h_tokens: tokens,
-  output_tokens: tokens,
-  reasoning_tokens: tokens,
-  audio_input_tokens: tokens,
-  audio_output_tokens: tokens,
+  ...tokenShape,
 });
 
 export const runShape = z.object({
@@ -105,14 +110,7 @@ export const bookingShape = z.object({
   model: z.string().nullable(),
   outcome: z.string(),
   calls: count,
-  input_tokens: tokens,
-  cache_read_tokens: tokens,
-  cache_write_tokens: tokens,
-  cache_write_1h_tokens: tokens,
-  output_tokens: tokens,
-  reasoning_tokens: tokens,
-  audio_input_tokens: tokens,
-  audio_output_tokens: tokens,
+  ...tokenShape,
   untold: z.array(z.string()),
   cost_usd: money,
   reported_cost_usd: money,

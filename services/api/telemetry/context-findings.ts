@@ -1,5 +1,5 @@
 import type { Finding } from './finding.ts';
-import { callsWhere, inScope, names, scoped } from './scope-sql.ts';
+import { callsWhere, counted, inScope, NO_CALLS, NO_STEPS, names, scoped } from './scope-sql.ts';
 
 /** Whose conversation it was is not known. */
 export const noSession: Finding = {
@@ -35,7 +35,7 @@ export const noContent: Finding = {
   query: (scope) =>
     scoped(
       scope,
-      `SELECT tenant_id, service, family, toNullable(toInt64(sum(found))) AS calls, CAST(NULL, 'Nullable(Int64)') AS steps,
+      `SELECT tenant_id, service, family, ${counted('sum(found)', 'calls')}, ${NO_STEPS},
   toNullable(min(run_id)) AS example_run_id, '' AS detail
 FROM (
   SELECT e.tenant_id AS tenant_id, toString(e.service) AS service, toString(e.family) AS family, e.run_id AS run_id, sum(e.calls) AS found
@@ -63,7 +63,7 @@ export const noService: Finding = {
     scoped(
       scope,
       `SELECT s.tenant_id AS tenant_id, toString(s.service) AS service, toString(s.family) AS family,
-  toNullable(toInt64(countIf(ifNull(s.call_role, '') = 'leaf'))) AS calls, toNullable(toInt64(count())) AS steps,
+  ${counted("countIf(ifNull(s.call_role, '') = 'leaf')", 'calls')}, ${counted('count()', 'steps')},
   toNullable(min(s.run_id)) AS example_run_id, ${names('s.scope_name')} AS detail
 FROM spans AS s
 WHERE ${inScope(scope, 's')} AND s.step_kind != 'other' AND (s.service = '' OR startsWith(s.service, 'unknown_service'))
@@ -82,7 +82,7 @@ export const agentsWithoutCalls: Finding = {
     scoped(
       scope,
       `SELECT s.tenant_id AS tenant_id, toString(s.service) AS service, toString(s.family) AS family,
-  CAST(NULL, 'Nullable(Int64)') AS calls, toNullable(toInt64(count())) AS steps,
+  ${NO_CALLS}, ${counted('count()', 'steps')},
   toNullable(min(s.run_id)) AS example_run_id, ${names('s.agent_name')} AS detail
 FROM spans AS s
 WHERE ${inScope(scope, 's')} AND s.step_kind = 'agent' AND s.status != 'error'

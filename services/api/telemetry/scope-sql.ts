@@ -24,6 +24,13 @@ ${READ_SETTINGS}`,
   },
 });
 
+/** A finding that is not counted in calls, or not in steps. */
+export const NO_CALLS = "CAST(NULL, 'Nullable(Int64)') AS calls";
+export const NO_STEPS = "CAST(NULL, 'Nullable(Int64)') AS steps";
+
+/** A count as the column a finding tells it in. */
+export const counted = (sql: string, name: 'calls' | 'steps'): string => `toNullable(toInt64(${sql})) AS ${name}`;
+
 /** Up to five names of a column, in order, as text. */
 export const names = (column: string): string =>
   `arrayStringConcat(arraySlice(arraySort(groupUniqArrayIf(${column}, ifNull(${column}, '') != '')), 1, ${NAMES_MAX}), ', ')`;
@@ -35,7 +42,7 @@ export const names = (column: string): string =>
 export const callsWhere = (scope: Scope, condition: string, detail = 'e.model'): Query =>
   scoped(
     scope,
-    `SELECT tenant_id, service, family, toNullable(toInt64(sum(found))) AS calls, CAST(NULL, 'Nullable(Int64)') AS steps,
+    `SELECT tenant_id, service, family, ${counted('sum(found)', 'calls')}, ${NO_STEPS},
   toNullable(min(run_id)) AS example_run_id, ${names('detail_one')} AS detail
 FROM (
   SELECT e.tenant_id AS tenant_id, e.service AS service, e.family AS family, e.run_id AS run_id,

@@ -1,9 +1,5 @@
 import type { Finding } from './finding.ts';
-import { inScope, names, scoped } from './scope-sql.ts';
-
-const NO_CALLS = "CAST(NULL, 'Nullable(Int64)') AS calls";
-const NO_STEPS = "CAST(NULL, 'Nullable(Int64)') AS steps";
-const counted = (sql: string, name: 'calls' | 'steps'): string => `toNullable(toInt64(${sql})) AS ${name}`;
+import { counted, inScope, NO_CALLS, NO_STEPS, names, scoped } from './scope-sql.ts';
 
 const LEAVES = `s.call_role = 'leaf' AND s.signal = 'span'`;
 

@@ -1,5 +1,5 @@
 import type { Finding } from './finding.ts';
-import { callsWhere, inScope, names, scoped } from './scope-sql.ts';
+import { callsWhere, counted, inScope, NO_STEPS, names, scoped } from './scope-sql.ts';
 
 /** Tokens nobody told. */
 export const noUsage: Finding = {
@@ -78,7 +78,7 @@ export const noModel: Finding = {
   severity: 'unknown',
   title: 'No model told, or one no price is known for',
   effect: 'Tokens are counted, their cost is unknown.',
-  fix: "Record gen_ai.response.model as the provider names it (a deployment's own name has no list price), and gen_ai.provider.name; or add the price to config/prices.",
+  fix: "Record gen_ai.response.model as the provider names it (a deployment's own name has no list price), and gen_ai.provider.name; a price that no public list has is not known here.",
   query: (scope) =>
     callsWhere(
       scope,
@@ -124,7 +124,7 @@ export const collidingCounters: Finding = {
   query: (scope) =>
     scoped(
       scope,
-      `SELECT tenant_id, service, family, toNullable(toInt64(count())) AS calls, CAST(NULL, 'Nullable(Int64)') AS steps,
+      `SELECT tenant_id, service, family, ${counted('count()', 'calls')}, ${NO_STEPS},
   toNullable(min(run_id)) AS example_run_id, ${names('detail_one')} AS detail
 FROM (
   SELECT s.tenant_id AS tenant_id, s.service AS service, s.family AS family, s.run_id AS run_id, 'two keys of one span' AS detail_one
