@@ -2,6 +2,7 @@ import type { AgentStep } from '../../schemas/agent-step.ts';
 import { decodeAgentStep } from '../../schemas/agent-step-codec.ts';
 import type { LedgerEntry } from '../../schemas/ledger-entry.ts';
 import { TOPICS } from '../../schemas/topics.ts';
+import { keyOfStep } from '../ledger/findings.ts';
 import { createPriceBook } from '../ledger/prices/registry.ts';
 import { rebuildRun } from '../ledger/rebuild.ts';
 import { normalizeBatch } from '../normalizer/processor.ts';
@@ -147,7 +148,7 @@ const readPlace = async (
     for (const { value } of normalizeBatch(batch, source, () => false, options).output.produce) {
       const step = decodeAgentStep(value);
       if (step.kind === 'refused' || !steps.has(step.value.step_id)) continue;
-      const key = `${step.value.tenant_id}|${step.value.run_id}`;
+      const key = keyOfStep(step.value);
       found.set(key, [...(found.get(key) ?? []), step.value]);
     }
   });

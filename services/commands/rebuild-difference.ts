@@ -1,5 +1,5 @@
 import type { LedgerEntry, TokenColumn } from '../../schemas/ledger-entry.ts';
-import { COST_DECIMALS, formatCost, parseScaled } from '../ledger/money.ts';
+import { sumCosts } from '../ledger/money.ts';
 
 const FIGURES: readonly (readonly [title: string, columns: readonly TokenColumn[]])[] = [
   ['input', ['input_tokens']],
@@ -35,12 +35,10 @@ const figuresOf = (entries: readonly LedgerEntry[]): readonly string[] => [
 ];
 
 const costOf = (entries: readonly LedgerEntry[]): string => {
-  const told = entries.flatMap(({ cost_usd }) =>
-    cost_usd === null ? [] : [parseScaled(cost_usd, COST_DECIMALS) ?? 0n],
-  );
+  const told = entries.flatMap(({ cost_usd }) => (cost_usd === null ? [] : [cost_usd]));
   if (told.length === 0) return UNKNOWN;
-  const sum = told.reduce((total, cost) => total + cost, 0n);
-  return `${sum > 0n ? '+' : ''}${formatCost(sum).replace(/\.?0+$/, '')}`;
+  const sum = sumCosts(told).replace(/\.?0+$/, '');
+  return sum === '0' || sum.startsWith('-') ? sum : `+${sum}`;
 };
 
 const signed = (figure: bigint): string => `${figure > 0n ? '+' : ''}${figure}`;

@@ -27,15 +27,16 @@ export const keyOfStep = (step: AgentStep): string =>
   `${step.tenant_id}|${ownKindOf(step) === 'claim' ? '#' : ''}${step.run_id}`;
 
 /** A step of that kind as a record to the ledger itself. */
-export const ownRecord = (kind: OwnKind, step: AgentStep): OutgoingRecord => {
-  const own = { ...step, family: OWN_FAMILY, flags: [OWN_FLAGS[kind]] };
-  return {
-    topic: TOPICS.steps,
-    key: keyOfStep(own),
-    value: encodeAgentStep(own),
-    headers: { [ONLY_FOR_HEADER]: 'ledger' },
-  };
-};
+export const ownRecord = (kind: OwnKind, step: AgentStep): OutgoingRecord =>
+  recordToLedger({ ...step, family: OWN_FAMILY, flags: [OWN_FLAGS[kind]] });
+
+/** A step that is meant for the ledger alone. */
+export const recordToLedger = (step: AgentStep): OutgoingRecord => ({
+  topic: TOPICS.steps,
+  key: keyOfStep(step),
+  value: encodeAgentStep(step),
+  headers: { [ONLY_FOR_HEADER]: 'ledger' },
+});
 
 /** `lost` tells of a call that a step of another run has in its place. Told to both: one gives it up, one takes it in. */
 export const findingOf = (lost: AgentStep, placed: AgentStep): readonly OutgoingRecord[] => {

@@ -2,8 +2,9 @@ import type { AgentStep } from '../../schemas/agent-step.ts';
 import type { LedgerEntry } from '../../schemas/ledger-entry.ts';
 import type { OutgoingRecord } from '../runtime/ports.ts';
 import { evidenceOf } from './evidence.ts';
+import { recordToLedger } from './findings.ts';
 import type { PriceBook } from './prices/price.ts';
-import { recognisedAnew, recordOfRecognised } from './recognition.ts';
+import { recognisedAnew } from './recognition.ts';
 import { stepRun } from './run-step.ts';
 import { parseState } from './state.ts';
 
@@ -39,6 +40,6 @@ export const rebuildRun = (
   const rows = tables.find(({ table }) => table === 'ledger_entries')?.rows ?? [];
   return {
     entries: rows as readonly unknown[] as readonly LedgerEntry[],
-    records: changed.map(recordOfRecognised),
+    records: changed.map(recordToLedger),
   };
 };

@@ -1,8 +1,4 @@
 import type { AgentStep } from '../../schemas/agent-step.ts';
-import { encodeAgentStep } from '../../schemas/agent-step-codec.ts';
-import { ONLY_FOR_HEADER, TOPICS } from '../../schemas/topics.ts';
-import type { OutgoingRecord } from '../runtime/ports.ts';
-import { keyOfStep } from './findings.ts';
 
 /** When a stored step was read anew with other conventions, ms; only `tacho ledger rebuild` makes such steps. */
 const RECOGNISED_AT = 'tacho.recognised_at';
@@ -13,16 +9,8 @@ export const recognisedAtOf = (step: AgentStep): number => {
   return Number.isSafeInteger(at) && at > 0 ? at : 0;
 };
 
-/** The same step as read anew at that moment. */
+/** The same step as read anew at that moment; told to the ledger alone (`recordToLedger`): others have judged it as it was. */
 export const recognisedAnew = (step: AgentStep, atMs: number): AgentStep => ({
   ...step,
   facts: { ...step.facts, [RECOGNISED_AT]: String(atMs) },
-});
-
-/** A step read anew as a record to the ledger alone: others have judged it as it was. */
-export const recordOfRecognised = (step: AgentStep): OutgoingRecord => ({
-  topic: TOPICS.steps,
-  key: keyOfStep(step),
-  value: encodeAgentStep(step),
-  headers: { [ONLY_FOR_HEADER]: 'ledger' },
 });

@@ -1,7 +1,8 @@
 import { join, resolve } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { BLANK_STEP } from '../../schemas/agent-step.ts';
-import { recognisedAnew, recordOfRecognised } from '../../services/ledger/recognition.ts';
+import { recordToLedger } from '../../services/ledger/findings.ts';
+import { recognisedAnew } from '../../services/ledger/recognition.ts';
 import { parseState, splitKey } from '../../services/ledger/state.ts';
 import { systemClock, systemRandom } from '../../services/runtime/clock.ts';
 import { openSqliteEventLog } from '../../services/runtime/event-log/sqlite.ts';
@@ -40,7 +41,7 @@ const misread = async (): Promise<readonly OutgoingRecord[]> => {
       if (evidence.call === null) return [];
       const call = { ...evidence.call, input_tokens: 1, cache_read_tokens: null };
       const step = { ...BLANK_STEP, ...evidence, tenant_id, run_id, call, logged_at_ms: 1 };
-      return [recordOfRecognised(recognisedAnew(step, 1))];
+      return [recordToLedger(recognisedAnew(step, 1))];
     });
   });
 };
