@@ -59,7 +59,7 @@ export const openServingStore = async (world: World): Promise<OpenStore> => {
     },
     world.stop,
   );
-  return opened(world, engine, SETTLE_MS, engine.close);
+  return opened(world, engine, SETTLE_MS, engine.close, ENGINE_START_MS);
 };
 
 /** For other commands: the engine that runs in the data folder, or one of its own for as long as the command takes. */
@@ -90,6 +90,8 @@ const opened = async (
   connection: Connection,
   settleMs: number,
   closeEngine: () => Promise<void>,
+  /** So long a store that went away while its schema is applied is waited for: a supervised engine comes back. */
+  awayMaxMs = 0,
 ): Promise<OpenStore> => {
   const { clickhouse } = world.config;
   const storeOf = (as: Connection, database: string = clickhouse.database): Store =>
@@ -109,7 +111,7 @@ const opened = async (
   const applySchema = async (): Promise<Migrated> => {
     const admin = storeOf(connection, 'default');
     try {
-      return await migrateStore(world, admin);
+      return await migrateStore(world, admin, awayMaxMs);
     } finally {
       await admin.close();
     }
@@ -171,10 +173,31 @@ const countTables = async (store: Store, database: string): Promise<number | nul
   }
 };
 
-const migrateStore = async (world: World, store: Store): Promise<Migrated> => {
+/** Between tries while the engine starts again, ms. */
+const AWAY_PAUSE_MS = 200;
+
+/** Under one name for all tries, or the lock that the first one left would keep the next ones out. */
+const migrateStore = async (world: World, store: Store, awayMaxMs: number): Promise<Migrated> => {
+  const { clock, random, stop } = world;
+  const owner = random.uuid();
+  const untilMs = clock.nowMs() + awayMaxMs;
+  for (;;) {
+    try {
+      return await migrateOnce(world, store, owner);
+    } catch (error) {
+      const isAway = error instanceof TransportError && error.code === 'STORE_UNAVAILABLE';
+      if (!isAway || clock.nowMs() >= untilMs || stop.aborted) throw error;
+      world.logger.warn({ err: error }, 'the store went away while its schema was applied; trying again');
+      await clock.sleep(AWAY_PAUSE_MS, stop);
+    }
+  }
+};
+
+const migrateOnce = async (world: World, store: Store, owner: string): Promise<Migrated> => {
   const { clickhouse } = world.config;
   return migrate(store, {
     ...world,
+    owner,
     database: clickhouse.database,
     ...(clickhouse.cluster === '' ? {} : { cluster: clickhouse.cluster }),
     fsyncInserts: clickhouse.url === '',

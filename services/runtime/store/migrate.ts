@@ -24,6 +24,8 @@ export interface MigrateOptions extends Omit<DdlOptions, 'replication'> {
   readonly sqlDir?: string;
   readonly clock: Clock;
   readonly random: Random;
+  /** Name of the lock's holder, for whoever tries again after the store was away. */
+  readonly owner?: string;
 }
 
 export interface Migrated {

@@ -7,6 +7,8 @@ interface LockOptions {
   readonly database: string;
   readonly clock: Clock;
   readonly random: Random;
+  /** Who asks; a migration that is tried again under the same name still holds its lock. Made up without it. */
+  readonly owner?: string;
 }
 
 /** A holder that was killed is overtaken after this. Longer than any one file of ours takes. */
@@ -32,7 +34,7 @@ export const withMigrationLock = async <T>(
   options: LockOptions,
   task: (assertHeld: () => Promise<void>) => Promise<T>,
 ): Promise<T> => {
-  const owner = options.random.uuid();
+  const owner = options.owner ?? options.random.uuid();
   await acquire(store, options, owner);
   try {
     return await task(async () => {
@@ -54,6 +56,7 @@ const acquire = async (store: Store, { database, clock, random }: LockOptions, o
   while (clock.nowMs() < untilMs) {
     if (await tryCreate(store, database, owner, clock.nowMs() + EXPIRY_MS)) return;
     const holder = await readHolder(store, database);
+    if (holder?.owner === owner) return;
     if (holder !== null && holder.expiresAtMs < clock.nowMs()) await overtake(store, database, random.uuid());
     else await clock.sleep(POLL_MS);
   }
