@@ -1,10 +1,9 @@
-import { createHash } from 'node:crypto';
-import { type CallBooking, TOKEN_COLUMNS, type UnpricedReason } from '../../schemas/ledger-entry.ts';
+import type { CallBooking } from '../../schemas/ledger-entry.ts';
 import type { DesiredCall } from './desired.ts';
 import type { Evidence, LeafEvidence } from './evidence.ts';
 import { normaliseCost } from './money.ts';
-import { explainCost } from './prices/cost.ts';
-import { isPrice, type PriceAnswer, type PriceBook } from './prices/price.ts';
+import type { PriceBook } from './prices/price.ts';
+import { keptPrice, type PricedInput, priceCall, pricingKeyOf } from './prices/price-call.ts';
 import { modelAround, type RunGraph } from './run-graph.ts';
 import type { RunWide, RunWideField } from './run-wide.ts';
 import { utcMicrosText } from './utc-time.ts';
@@ -17,8 +16,6 @@ export interface PricedBooking {
 
 /** Labels of one booking; the rest of a hostile sender's are left out. */
 const LABELS_MAX = 64;
-/** Tiers every list price stands for. Others cost more or less than listed. */
-const LISTED_TIERS: ReadonlySet<string> = new Set(['default', 'standard', 'auto', 'on_demand']);
 
 /**
  * Writes a call as a booking. Dimensions: the call's own word, then its nearest ancestor's, then the run's if only one
@@ -38,15 +35,17 @@ export const bookingOf = (
   const own = (field: TextField): string | null => firstTold(call.ranked, field);
   const located = call.ranked.find((leaf) => leaf.span_id !== '') ?? first;
   const tsMicros = timeOf(call.ranked);
-  const pricing: PricingInput = {
+  const pricing: PricedInput = {
+    tenant: run.tenantId,
+    account: near('account'),
     provider: own('provider'),
     models: modelsOf(own('response_model'), own('request_model'), () => (first ? modelAround(run.graph, first) : null)),
     tsMicros,
     region: own('region'),
     tier: own('service_tier'),
-    call,
+    usage: call,
   };
-  const pricing_key = keyOf(pricing);
+  const pricing_key = pricingKeyOf(pricing);
   const priced = previous?.pricing_key === pricing_key ? keptPrice(previous.booking) : priceCall(prices, pricing);
   const booking: CallBooking = {
     entry_kind: 'call',
@@ -62,7 +61,7 @@ export const bookingOf = (
     agent_name: near('agent_name'),
     workflow: near('workflow'),
     user_id: near('user_id'),
-    account: near('account'),
+    account: pricing.account,
     region: pricing.region,
     service_tier: pricing.tier,
     labels: labelsOf(voices),
@@ -111,78 +110,4 @@ const reportedCost = (ranked: readonly LeafEvidence[]): string | null => {
     if (cost !== null) return cost;
   }
   return null;
-};
-
-// ------------------------------------------------------------------------ price
-
-interface PricingInput {
-  readonly provider: string | null;
-  /** Response model, then requested model. */
-  readonly models: readonly (string | null)[];
-  readonly tsMicros: number;
-  readonly region: string | null;
-  readonly tier: string | null;
-  readonly call: DesiredCall;
-}
-
-type Priced = Pick<CallBooking, 'cost_usd' | 'price_id' | 'unpriced_reason' | 'untold'>;
-
-const keyOf = ({ call, ...input }: PricingInput): string =>
-  createHash('sha256')
-    .update(
-      JSON.stringify([
-        input,
-        TOKEN_COLUMNS.map((column) => call.tokens[column]),
-        call.quantities,
-        call.untold,
-        [call.calls, call.outcome, call.hasUsage, call.isAggregate],
-      ]),
-    )
-    .digest('hex')
-    .slice(0, 16);
-
-const keptPrice = ({ cost_usd, price_id, unpriced_reason, untold }: CallBooking): Priced => ({
-  untold,
-  cost_usd,
-  price_id,
-  unpriced_reason,
-});
-
-const priceCall = (prices: PriceBook, input: PricingInput): Priced => {
-  const { call } = input;
-  const refuse = (reason: UnpricedReason): Priced => ({
-    untold: call.untold,
-    cost_usd: null,
-    price_id: null,
-    unpriced_reason: reason,
-  });
-  if (!call.hasUsage) return refuse(call.outcome === 'failed' ? 'failed' : 'no_usage');
-  const price = findPrice(prices, input);
-  if (!isPrice(price)) return refuse(price.reason);
-  const cost = explainCost(price, call);
-  if (cost.cost_usd === null) return refuse('no_price');
-  const isOtherTier = input.tier !== null && !LISTED_TIERS.has(input.tier.toLowerCase());
-  const untold = [
-    ...call.untold,
-    ...cost.unpriced_quantities.map((name) => `price:${name}`),
-    ...(isOtherTier ? ['price:service_tier'] : []),
-  ];
-  return {
-    untold: [...new Set(untold)].sort(),
-    cost_usd: cost.cost_usd,
-    price_id: cost.price_id,
-    unpriced_reason: null,
-  };
-};
-
-/** By the model that answered; where no price is known for that name (a deployment's, mostly), by the one asked for. */
-const findPrice = (prices: PriceBook, { provider, models, tsMicros, region, tier }: PricingInput): PriceAnswer => {
-  let refusal: PriceAnswer = { reason: 'no_model' };
-  for (const model of models) {
-    if (model === null) continue;
-    const answer = prices.find({ provider, model, tsMicros, region, tier });
-    if (isPrice(answer)) return answer;
-    if (refusal.reason === 'no_model') refusal = answer;
-  }
-  return refusal;
 };

@@ -130,11 +130,19 @@ describe('why', () => {
 
   test('a price the book does not give any more leaves no bill, never a wrong one', () => {
     const { state } = runBatches([[llmOf('a', 100, 10)]], TEST_PRICES);
-    const dearer = { find: () => ({ ...someOtherPrice, price_id: 'elsewhere:gpt-5' }) };
+    const dearer = { hash: 'h', find: () => ({ ...someOtherPrice, price_id: 'elsewhere:gpt-5' }) };
     expect(explainRun(serialiseState(state), dearer).calls[0]?.bill).toBeNull();
-    const same = { find: () => ({ ...someOtherPrice, price_id: 'table:gpt-5' }) };
+    const same = { hash: 'h', find: () => ({ ...someOtherPrice, price_id: 'table:gpt-5' }) };
     expect(explainRun(serialiseState(state), same).calls[0]?.bill).toBeNull();
   });
 });
 
-const someOtherPrice = { source: 'table', rates: new Map(), is_inferred: false };
+const someOtherPrice = {
+  source: 'table',
+  rates: new Map(),
+  is_inferred: false,
+  effective_from: null,
+  effective_to: null,
+  known_since: null,
+  service_tier: null,
+};

@@ -185,6 +185,8 @@ const priceOf = (booking: CallBooking, call: DesiredCall, prices: PriceBook): Pr
       tsMicros,
       region: booking.region,
       tier: booking.service_tier,
+      tenant: booking.tenant_id,
+      account: booking.account,
     });
     if (isPrice(answer) && answer.price_id === booking.price_id) return answer;
   }

@@ -40,7 +40,7 @@ describe('the ledger as a fold', () => {
 
   test('a new price list alone corrects nothing: repricing is asked for', () => {
     const before = fold.step(fold.empty(TEST_KEY), [llmOf('a', 100, 10)], contextOf(0)).state;
-    const other = createLedgerFold({ find: () => ({ reason: 'no_price' }) });
+    const other = createLedgerFold({ hash: 'h', find: () => ({ reason: 'no_price' }) });
     const after = other.step(before, [llmOf('b', null, null, { parent_span_id: 'x' })], contextOf(1));
     expect(after.tables[0]?.rows).toMatchObject([{ span_id: 'b', reason: 'booked' }]);
   });

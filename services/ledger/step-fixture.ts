@@ -1,4 +1,5 @@
 import { type AgentStep, BLANK_CALL, BLANK_STEP, type StepCall } from '../../schemas/agent-step.ts';
+import { hash128 } from '../../schemas/identity.ts';
 import { type LedgerEntry, TOKEN_COLUMNS } from '../../schemas/ledger-entry.ts';
 import type { Row } from '../runtime/ports.ts';
 import type { FoldContext } from '../runtime/stream/fold-task.ts';
@@ -57,6 +58,14 @@ export const llmOf = (
     ...overrides,
   });
 
+const ALWAYS = {
+  is_inferred: false,
+  effective_from: null,
+  effective_to: null,
+  known_since: null,
+  service_tier: null,
+} as const;
+
 /** A source over a table of model → rate key → USD, in decimal text. */
 export const tableSource = (
   name: string,
@@ -68,10 +77,14 @@ export const tableSource = (
       const rate = buildRate(key, usd);
       return rate === null ? [] : [[key, rate] as const];
     });
-    prices.set(model, { price_id: `${name}:${model}`, source: name, rates: new Map(built), is_inferred: false });
+    prices.set(model, { ...ALWAYS, price_id: `${name}:${model}`, source: name, rates: new Map(built) });
   }
   const bare = (model: string): string => model.replace(/(?:-20\d{2}-\d{2}-\d{2}|-20\d{6})$/, '');
-  return { name, find: ({ model }) => prices.get(bare(model ?? '')) ?? { reason: 'no_price' } };
+  return {
+    name,
+    hash: hash128([JSON.stringify(table)]),
+    find: ({ model }) => prices.get(bare(model ?? '')) ?? { reason: 'no_price' },
+  };
 };
 
 export const TEST_PRICES: PriceBook = bookOf([

@@ -79,7 +79,11 @@ export const createCatalogueSource = (providers: readonly Provider[]): PriceSour
     remembered.set(key, found);
     return found;
   };
-  return { name: CATALOGUE_NAME, find: (query) => answer(look(query.provider, query.model ?? ''), query) };
+  return {
+    name: CATALOGUE_NAME,
+    hash: CATALOGUE_VERSION,
+    find: (query) => answer(look(query.provider, query.model ?? ''), query),
+  };
 };
 
 const answer = (found: Found | Candidates, query: PriceQuery): PriceAnswer => {
@@ -166,7 +170,7 @@ const inForce = (periods: readonly Period[], tsMicros: number): Price => {
 
 const buildPeriods = (provider: Provider, model: ModelInfo): readonly Period[] => {
   const list: readonly ConditionalPrice[] = Array.isArray(model.prices) ? model.prices : [{ prices: model.prices }];
-  return list.map((conditional) => {
+  return list.map((conditional, at) => {
     const { constraint } = conditional;
     const mark = constraint === undefined ? '' : `@${conditionText(constraint)}`;
     const price: Price = {
@@ -174,12 +178,19 @@ const buildPeriods = (provider: Provider, model: ModelInfo): readonly Period[] =
       source: CATALOGUE_NAME,
       rates: buildRates(conditional.prices),
       is_inferred: false,
+      effective_from: startOf(constraint),
+      effective_to: list.slice(at + 1).reduce<number | null>((next, later) => next ?? startOf(later.constraint), null),
+      known_since: null,
+      service_tier: null,
     };
     return { price, isInForce: conditionOf(constraint) };
   });
 };
 
 type Constraint = NonNullable<ConditionalPrice['constraint']>;
+
+const startOf = (constraint: Constraint | undefined): number | null =>
+  constraint?.type === 'start_date' ? dateMicros(constraint.start_date) : null;
 
 const conditionText = (constraint: Constraint): string =>
   constraint.type === 'start_date' ? constraint.start_date : `${constraint.start_time}-${constraint.end_time}`;

@@ -1,3 +1,4 @@
+import { hash128 } from '../../../schemas/identity.ts';
 import type { UnpricedReason } from '../../../schemas/ledger-entry.ts';
 import { assert } from '../../runtime/errors.ts';
 import { parseScaled } from '../money.ts';
@@ -28,6 +29,14 @@ export interface Price {
   readonly rates: ReadonlyMap<string, Rate>;
   /** The provider was not told (or speaks for others) and was inferred from the model's name. */
   readonly is_inferred: boolean;
+  /** In force from then on, µs; null: as far back as anybody knows. */
+  readonly effective_from: number | null;
+  /** In force until then, µs, itself excluded; null: until further notice. */
+  readonly effective_to: number | null;
+  /** When we came to know of it, µs; null: nobody wrote that down, so it counts as always known. */
+  readonly known_since: number | null;
+  /** The service tier it is for; null: it says nothing of tiers, and another tier than the listed one costs otherwise. */
+  readonly service_tier: string | null;
 }
 
 /** One call as far as its price goes. The price is that of the call's own time. */
@@ -37,6 +46,13 @@ export interface PriceQuery {
   readonly tsMicros: number;
   readonly region: string | null;
   readonly tier: string | null;
+  readonly tenant: string | null;
+  readonly account: string | null;
+  /** Only prices known since then or before, µs. Absent: everything known today. */
+  readonly knownAtMicros?: number;
+  /** Identity of a local model's weights, where the telemetry tells it. */
+  readonly digest?: string | null;
+  readonly quantisation?: string | null;
 }
 
 export type PriceRefusal = { readonly reason: Extract<UnpricedReason, 'no_price' | 'no_model' | 'ambiguous_model'> };
@@ -44,6 +60,8 @@ export type PriceAnswer = Price | PriceRefusal;
 
 /** Looks prices up. Pure: the same query always gives the same answer. */
 export interface PriceBook {
+  /** Identity of all it says, 32 hex digits: two books with the same hash give the same answers. */
+  readonly hash: string;
   readonly find: (query: PriceQuery) => PriceAnswer;
 }
 
@@ -57,6 +75,7 @@ export const isPrice = (answer: PriceAnswer): answer is Price => 'rates' in answ
 
 /** A book over several sources, first come first served: a user's own price stands before the catalogue's. */
 export const bookOf = (sources: readonly PriceSource[]): PriceBook => ({
+  hash: hash128(['price-book', ...sources.flatMap(({ name, hash }) => [name, hash])]),
   find: (query) => {
     if (query.model === null || query.model.trim() === '') return { reason: 'no_model' };
     for (const source of sources) {

@@ -32,6 +32,8 @@ const queryOf = (provider: string | null, model: string | null, iso = '2026-11-2
   tsMicros: micros(iso),
   region: null,
   tier: null,
+  tenant: null,
+  account: null,
 });
 const book = createPriceBook();
 const priceOf = (query: PriceQuery): Price => {
