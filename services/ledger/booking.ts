@@ -17,6 +17,8 @@ export interface BookedCall {
   readonly pricing_key: string;
   /** null: taken back, nothing stands. */
   readonly booking: CallBooking | null;
+  /** When the price it stands with was asked for (reprice-command.ts), ms; absent: nobody asked. */
+  readonly repricedAtMs?: number;
 }
 
 export type Books = ReadonlyMap<string, BookedCall>;
@@ -60,17 +62,27 @@ export const bookDifference = (
     next.set(callId, { ...booked, booking: null });
   }
   for (const { priced } of [...desired].sort((a, b) => (a.call.call_id < b.call.call_id ? -1 : 1))) {
-    const { booking, pricing_key } = priced;
+    const { booking } = priced;
     const before = books.get(booking.call_id);
     const reason = reasonOf(before?.booking ?? null, booking, why);
-    if (reason === null) continue;
+    if (reason === null) {
+      next.set(booking.call_id, bookedNow(before, priced, before?.revision ?? 0));
+      continue;
+    }
     const revision = (before?.revision ?? 0) + 1;
     if (before?.booking) entries.push(reversalOf(before.booking, before.revision, reason, moment));
     entries.push(entryOf(booking, revision, reason, moment));
-    next.set(booking.call_id, { revision, pricing_key, booking });
+    next.set(booking.call_id, bookedNow(before, priced, revision));
   }
   return { books: next, entries };
 };
+
+/** What was asked of its price before is remembered beside what is asked now. */
+const bookedNow = (
+  before: BookedCall | undefined,
+  { repricedAtMs, ...priced }: PricedBooking,
+  revision: number,
+): BookedCall => ({ ...before, ...priced, revision, ...(repricedAtMs === undefined ? {} : { repricedAtMs }) });
 
 /** Ids the calls would have had if each piece of evidence stood alone: tells a merged call from a replaced one. */
 const memberCallIds = (

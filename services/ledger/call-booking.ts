@@ -12,6 +12,8 @@ import { utcMicrosText } from './utc-time.ts';
 export interface PricedBooking {
   readonly booking: CallBooking;
   readonly pricing_key: string;
+  /** The price was asked for at that moment, ms. */
+  readonly repricedAtMs?: number;
 }
 
 /** Labels of one booking; the rest of a hostile sender's are left out. */

@@ -1,5 +1,6 @@
 import type { AgentStep } from '../../schemas/agent-step.ts';
 import { decodeAgentStep } from '../../schemas/agent-step-codec.ts';
+import type { Outcome } from '../../schemas/outcome.ts';
 import type { Fold } from '../runtime/stream/fold-task.ts';
 import {
   type CallClaims,
@@ -12,6 +13,7 @@ import {
 } from './call-claims.ts';
 import { keyOfStep } from './findings.ts';
 import type { PriceBook } from './prices/price.ts';
+import { isReprice, readReprice } from './reprice-command.ts';
 import { stepRun } from './run-step.ts';
 import { emptyState, type LedgerState, parseState, serialiseState } from './state.ts';
 
@@ -27,7 +29,7 @@ export type KeptState =
 export const createLedgerFold = (prices: PriceBook): Fold<AgentStep, KeptState> => ({
   service: 'ledger',
   tables: ['ledger_entries', 'span_duplicates', 'runs', 'run_links', 'scores'],
-  decode: (record) => decodeAgentStep(record.value),
+  decode: (record) => decodeInput(record.value),
   keyOf: keyOfStep,
   empty: (key) => (isClaimsKey(key) ? ofClaims(noClaims(key)) : ofRun(emptyState(key))),
   parse: (text) => (isClaimsText(text) ? ofClaims(parseClaims(text)) : ofRun(parseState(text))),
@@ -41,6 +43,14 @@ export const createLedgerFold = (prices: PriceBook): Fold<AgentStep, KeptState> 
     return { state: ofClaims(claims), tables: [], hours: [], produce };
   },
 });
+
+/** A command that cannot be read is refused here, where it still is a record with a place. */
+const decodeInput = (bytes: Uint8Array): Outcome<AgentStep> => {
+  const step = decodeAgentStep(bytes);
+  if (step.kind === 'refused' || !isReprice(step.value)) return step;
+  const read = readReprice(step.value);
+  return read.kind === 'refused' ? read : step;
+};
 
 const ofRun = (run: LedgerState): KeptState => ({ kind: 'run', run });
 const ofClaims = (claims: CallClaims): KeptState => ({ kind: 'claims', claims });

@@ -12,6 +12,7 @@ import { type Evidence, evidenceOf, isLeaf, preferCopy } from './evidence.ts';
 import { addFindings, ownKindOf } from './findings.ts';
 import type { PriceBook } from './prices/price.ts';
 import { recognisedAtOf } from './recognition.ts';
+import { isReprice, wantedPrices, withWantedPrice } from './reprice-command.ts';
 import { addToTally, runFacts } from './run-facts.ts';
 import { buildRunGraph, type RunGraph } from './run-graph.ts';
 import { runLinkRows } from './run-links.ts';
@@ -74,16 +75,17 @@ export const stepRun = (
 ): StepResult => {
   const [tenantId, runId] = splitKey(state.key);
   const moment: BookingMoment = { at: utcMillisText(context.loggedAtMs), batchId: context.batchId };
-  const { own = [], told = [] } = Object.groupBy(steps, (step) => (ownKindOf(step) === null ? 'told' : 'own'));
+  const { own = [], told = [], repriced = [] } = Object.groupBy(steps, sortOf);
   const taken = takeIn(state, told, limits);
   const { findings, runs: foundRuns } = addFindings(state.findings, own);
   const graph = buildRunGraph([...taken.steps.values()].map((held) => held.evidence));
   const run = { tenantId, runId, graph, wide: runWideOf(graph.steps) };
   const { here, elsewhere } = desiredCalls(graph, tenantId, runId, findings);
-  const desired = here.map((call) => ({
-    call,
-    priced: bookingOf(call, run, prices, pricedBefore(state, call.call_id)),
-  }));
+  const wanted = wantedPrices(repriced);
+  const desired = here.map((call) => {
+    const priced = bookingOf(call, run, prices, pricedBefore(state, call.call_id));
+    return { call, priced: withWantedPrice(priced, wanted, state.books.get(call.call_id)?.repricedAtMs ?? 0) };
+  });
   const lost = new Set(elsewhere.map((call) => call.call_id));
   const isAnew = told.some((step) => recognisedAtOf(step) > 0);
   const difference = bookDifference(state.books, desired, run, moment, { elsewhere: lost, isAnew });
@@ -120,6 +122,12 @@ export const stepRun = (
     scoreRows(taken.news, context),
   ];
   return { state: next, tables, hours: hoursOf(entries), produce: claimsOf(taken.news) };
+};
+
+/** Steps the ledger tells itself are no evidence of anything that happened. */
+const sortOf = (step: AgentStep): 'own' | 'told' | 'repriced' => {
+  if (isReprice(step)) return 'repriced';
+  return ownKindOf(step) === null ? 'told' : 'own';
 };
 
 const pricedBefore = (state: LedgerState, callId: string) => {

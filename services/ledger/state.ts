@@ -154,10 +154,10 @@ const encodeCall = (call: StepCall): Cell => [
   call.reported_cost_usd,
 ];
 
-const encodeBooked = (callId: string, { revision, pricing_key, booking }: BookedCall, ref: Ref): Cell => [
+const encodeBooked = (callId: string, { booking, ...booked }: BookedCall, ref: Ref): Cell => [
   callId,
-  revision,
-  pricing_key,
+  booked.revision,
+  booked.pricing_key,
   booking === null
     ? 0
     : [
@@ -169,6 +169,7 @@ const encodeBooked = (callId: string, { revision, pricing_key, booking }: Booked
         booking.untold,
         booking.estimated,
       ],
+  ...(booked.repricedAtMs === undefined ? [] : [booked.repricedAtMs]),
 ];
 
 // ------------------------------------------------------------------------ parse
@@ -178,7 +179,7 @@ interface StoredState {
   readonly k: string;
   readonly t: readonly string[];
   readonly e: readonly StoredStep[];
-  readonly b: readonly (readonly [string, number, string, 0 | StoredBooking])[];
+  readonly b: readonly (readonly [string, number, string, 0 | StoredBooking, repricedAtMs?: number])[];
   readonly d: readonly string[];
   readonly m: readonly (readonly [number, number, number])[];
   readonly x: readonly [Tally, CallSums] | null;
@@ -226,9 +227,10 @@ export const parseState = (text: string): LedgerState => {
     steps: new Map(steps.map((held) => [held.evidence.step_id, held])),
     duplicates: new Set(stored.d),
     books: new Map(
-      stored.b.map(([callId, revision, pricing_key, cells]) => [
+      stored.b.map(([callId, revision, pricing_key, cells, repricedAtMs]) => [
         callId,
         {
+          ...(repricedAtMs === undefined ? {} : { repricedAtMs }),
           revision,
           pricing_key,
           booking:
