@@ -128,6 +128,7 @@ const byKey = <T>(map: ReadonlyMap<string, T>): readonly (readonly [string, T])[
   [...map].sort(([a], [b]) => (a < b ? -1 : 1));
 
 type Ref = (text: string | null) => number;
+type At = (index: number) => string | null;
 
 const encodeStep = ({ evidence, position, recognisedAt }: HeldStep, ref: Ref): Cell => {
   const { call } = evidence;
@@ -221,10 +222,9 @@ export const parseState = (text: string): LedgerState => {
   assert(stored.v === VERSION, `ledger state of version ${stored.v}`);
   const [tenantId = '', runId = ''] = splitKey(stored.k);
   const at = (index: number): string | null => stored.t[index] ?? null;
-  const steps = stored.e.map((cells) => decodeStep(cells, at));
   return {
     key: stored.k,
-    steps: new Map(steps.map((held) => [held.evidence.step_id, held])),
+    steps: new Map(stored.e.map((cells) => decodeStep(cells, at)).map((held) => [held.evidence.step_id, held])),
     duplicates: new Set(stored.d),
     books: new Map(
       stored.b.map(([callId, revision, pricing_key, cells, repricedAtMs]) => [
@@ -250,8 +250,6 @@ export const splitKey = (key: string): readonly [tenantId: string, runId: string
   const bar = key.indexOf('|');
   return [key.slice(0, bar), key.slice(bar + 1)];
 };
-
-type At = (index: number) => string | null;
 
 const fromColumns = <Column extends string, Value>(columns: readonly Column[], value: (at: number) => Value) =>
   Object.fromEntries(columns.map((column, at) => [column, value(at)])) as Record<Column, Value>;
