@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { AgentStep } from '../../schemas/agent-step.ts';
 import { ONLY_FOR_HEADER } from '../../schemas/topics.ts';
-import { CLAIMS_MAX } from './call-claims.ts';
+import { CLAIMS_MAX } from './claim.ts';
 import { type FoldRun, playLedger, type Take } from './fold-fixture.ts';
 import { llmOf, netBookings, stepOf, sumsBy, TEST_PRICES } from './step-fixture.ts';
 

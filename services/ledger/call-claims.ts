@@ -1,9 +1,11 @@
-import { type AgentStep, BLANK_STEP, type StepCall } from '../../schemas/agent-step.ts';
+import { type AgentStep, BLANK_STEP } from '../../schemas/agent-step.ts';
 import { hash128 } from '../../schemas/identity.ts';
 import type { OutgoingRecord } from '../runtime/ports.ts';
 import { haveDifferentIds, haveSameFigures, haveSameModel, isOneInside, isTold, voiceOf } from './call-match.ts';
+import { CLAIMS_MAX, type Claim, claimOf, isClaim, runOf } from './claim.ts';
 import { evidenceOf, outputTotal } from './evidence.ts';
-import { ACCOUNT_FACTS, findingOf, ownRecord } from './findings.ts';
+import { findingOf, ownRecord } from './findings.ts';
+import { isLogClaimsKey, logClaimsOf, logFindings } from './log-claims.ts';
 
 /**
  * Calls described by two runs: an SDK's own span begins a trace of its own where the framework around it lost the
@@ -18,14 +20,16 @@ const BEAT_MICROS = 2_000_000;
  * their span, wait for a turn and then call. Of a twin that began more than two beats before nothing is found.
  */
 const LOST_BEATS = 3;
-/** Claims held of one beat and output count. Beyond it twins are booked twice, as they would be without any of this. */
-export const CLAIMS_MAX = 500;
-
 /** Whether a state of this key holds claims and not a run. */
-export const isClaimsKey = (key: string): boolean => key.includes('|#call-');
+export const isClaimsKey = (key: string): boolean => key.includes('|#');
 
 /** What new steps of a run say of calls, under the keys where another run's account of them would be. */
-export const claimsOf = (news: readonly AgentStep[]): readonly OutgoingRecord[] =>
+export const claimsOf = (news: readonly AgentStep[]): readonly OutgoingRecord[] => [
+  ...spanClaimsOf(news),
+  ...logClaimsOf(news),
+];
+
+const spanClaimsOf = (news: readonly AgentStep[]): readonly OutgoingRecord[] =>
   news.flatMap((step) => {
     if (step.signal !== 'span' || step.call?.role !== 'leaf' || step.call.estimated) return [];
     const { call } = evidenceOf(step);
@@ -42,32 +46,6 @@ export const claimsOf = (news: readonly AgentStep[]): readonly OutgoingRecord[] 
 /** The beat leads, so that claims of one time lie together in the store. */
 const keyOf = (beat: number, output: number): string => `call-${beat}-${hash128([String(output)]).slice(0, 16)}`;
 
-/** What one account of a call adds to another, and what the two are compared by. */
-const claimOf = (step: AgentStep, run_id: string): AgentStep => ({
-  ...BLANK_STEP,
-  tenant_id: step.tenant_id,
-  step_id: step.step_id,
-  run_id,
-  vantage: step.vantage,
-  start_unix_micros: step.start_unix_micros,
-  end_unix_micros: Math.max(step.start_unix_micros, step.end_unix_micros),
-  logged_at_ms: step.logged_at_ms,
-  parent_span_id: step.parent_span_id,
-  step_kind: step.step_kind,
-  service: step.service,
-  scope_name: step.scope_name,
-  provider: step.provider,
-  request_model: step.request_model,
-  response_model: step.response_model,
-  response_id: step.response_id,
-  region: step.region,
-  service_tier: step.service_tier,
-  call: step.call,
-  facts: { [ACCOUNT_FACTS.run]: step.run_id, [ACCOUNT_FACTS.family]: step.family },
-});
-
-type Claim = AgentStep & { readonly call: StepCall };
-
 /** Accounts of calls of one beat and output count. Grows only, so no order of arrival changes what is found in it. */
 export interface CallClaims {
   readonly key: string;
@@ -83,20 +61,29 @@ export const stepClaims = (
   steps: readonly AgentStep[],
 ): { readonly state: CallClaims; readonly produce: readonly OutgoingRecord[] } => {
   const claims = new Map(state.claims);
-  const produce: OutgoingRecord[] = [];
+  const news: Claim[] = [];
   for (const step of steps) {
     if (!isClaim(step) || claims.has(step.step_id) || claims.size >= CLAIMS_MAX) continue;
-    for (const other of claims.values()) {
-      const [lost, placed] = isLost(step) ? [step, other] : [other, step];
-      if (areLostAndPlaced(lost, placed)) produce.push(...findingOf(lost, placed));
-    }
     claims.set(step.step_id, step);
+    news.push(step);
   }
-  return { state: { key: state.key, claims }, produce };
+  const next: CallClaims = { key: state.key, claims };
+  return { state: next, produce: isLogClaimsKey(state.key) ? logFindings(state, next) : spanFindings(state, news) };
 };
 
-const isClaim = (step: AgentStep): step is Claim => step.call !== null && runOf(step) !== '';
-const runOf = (step: AgentStep): string => step.facts[ACCOUNT_FACTS.run] ?? '';
+/** What each new claim says together with those before it. */
+const spanFindings = (state: CallClaims, news: readonly Claim[]): readonly OutgoingRecord[] => {
+  const known = [...state.claims.values()];
+  return news.flatMap((claim) => {
+    const found = known.flatMap((other) => {
+      const [lost, placed] = isLost(claim) ? [claim, other] : [other, claim];
+      return areLostAndPlaced(lost, placed) ? findingOf(lost, placed) : [];
+    });
+    known.push(claim);
+    return found;
+  });
+};
+
 /** Nothing stands above it in its trace. */
 const isLost = (claim: Claim): boolean => claim.parent_span_id === '';
 
@@ -128,7 +115,7 @@ const TEXT_BEGINS = '{"claims":1,';
 /** Whether this is text `serialiseClaims` wrote. */
 export const isClaimsText = (text: string): boolean => text.startsWith(TEXT_BEGINS);
 
-/** The fields that tell claims of one key apart; what is as in a blank step is left out. Equal states give equal text. */
+/** What claims of one key differ in; what is as in a blank step is left out. Equal states give equal text. */
 export const serialiseClaims = ({ key, claims }: CallClaims): string =>
   JSON.stringify({
     claims: 1,
@@ -137,14 +124,23 @@ export const serialiseClaims = ({ key, claims }: CallClaims): string =>
   });
 
 const CLAIM_FIELDS = [
-  ...(['step_id', 'start_unix_micros', 'end_unix_micros', 'parent_span_id', 'step_kind', 'service'] as const),
-  'vantage' as const,
-  ...(['scope_name', 'provider', 'request_model', 'response_model', 'response_id', 'region'] as const),
-  ...(['service_tier', 'call', 'facts'] as const),
+  ...([
+    'step_id',
+    'start_unix_micros',
+    'end_unix_micros',
+    'span_id',
+    'parent_span_id',
+    'step_kind',
+    'service',
+  ] as const),
+  ...(['vantage', 'signal', 'name', 'scope_name', 'provider', 'request_model', 'response_model'] as const),
+  ...(['response_id', 'region', 'service_tier', 'session_id', 'user_id', 'agent_name', 'workflow'] as const),
+  ...(['environment', 'account', 'call', 'facts'] as const),
 ];
+const BLANK: Readonly<Partial<AgentStep>> = BLANK_STEP;
 const sparse = (step: Claim): object => {
   const told: Record<string, unknown> = {};
-  for (const field of CLAIM_FIELDS) if (step[field] !== null && step[field] !== '') told[field] = step[field];
+  for (const field of CLAIM_FIELDS) if (step[field] !== BLANK[field]) told[field] = step[field];
   return told;
 };
 

@@ -15,7 +15,7 @@ export type Account = Pick<
 > & { readonly call: TokenBuckets };
 
 /** Log records are written when an answer is complete, a moment after the span around it ended. */
-const LOG_SLACK_MICROS = 2_000_000;
+export const LOG_SLACK_MICROS = 2_000_000;
 
 /** Whether two steps could be told by the same voice: one instrumentation does not describe one call twice. */
 export const voiceOf = (leaf: Account): string =>

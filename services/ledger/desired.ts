@@ -12,7 +12,7 @@ import {
   toldBuckets,
   totalOf,
 } from './evidence.ts';
-import { adoptedBySteps, type Findings, NO_FINDINGS, stepsElsewhere } from './findings.ts';
+import { adoptedBySteps, type Findings, NO_FINDINGS, spansElsewhere, stepsElsewhere } from './findings.ts';
 import { groupCalls } from './groups.ts';
 import { enclosingLeaf, type RunGraph } from './run-graph.ts';
 
@@ -30,6 +30,8 @@ export interface DesiredCall {
   readonly estimated: boolean;
   /** A sum over calls that were never told one by one. */
   readonly isAggregate: boolean;
+  /** Of the best span, µs; null: none has one. */
+  readonly durationMicros: number | null;
 }
 
 /** The calls of a run, and those of them that are booked in another run, which has them in their place. */
@@ -46,16 +48,38 @@ export const desiredCalls = (
   findings: Findings = NO_FINDINGS,
 ): RunCalls => {
   const lost = stepsElsewhere(findings);
-  const [elsewhere, here] = partition(allCalls(graph, tenantId, runId, adoptedBySteps(findings)), (call) =>
-    call.ranked.some((leaf) => lost.has(leaf.step_id)),
+  const calls = allCalls(graph, tenantId, runId, adoptedBySteps(findings));
+  const spanned = callsOfSpans(calls, spansElsewhere(findings));
+  const { here = [], elsewhere = [] } = Object.groupBy(calls, (call) =>
+    spanned.has(call) || call.ranked.some((leaf) => lost.has(leaf.step_id)) ? 'elsewhere' : 'here',
   );
   return { here, elsewhere };
 };
 
-const partition = <T>(items: readonly T[], isFirst: (item: T) => boolean): readonly [readonly T[], readonly T[]] => [
-  items.filter(isFirst),
-  items.filter((item) => !isFirst(item)),
-];
+/**
+ * Calls that a span of another run tells, each span given to one of them: as many as can be served (augmenting paths), for
+ * the records of one call may lean on different spans of calls that are all alike.
+ */
+const callsOfSpans = (
+  calls: readonly DesiredCall[],
+  spansOf: ReadonlyMap<string, readonly string[]>,
+): ReadonlySet<DesiredCall> => {
+  const callOf = new Map<string, DesiredCall>();
+  if (spansOf.size === 0) return new Set();
+  const serve = (call: DesiredCall, tried: Set<string>): boolean => {
+    for (const span of call.ranked.flatMap((leaf) => spansOf.get(leaf.step_id) ?? [])) {
+      if (tried.has(span)) continue;
+      tried.add(span);
+      const holder = callOf.get(span);
+      if (holder !== undefined && !serve(holder, tried)) continue;
+      callOf.set(span, call);
+      return true;
+    }
+    return false;
+  };
+  for (const call of calls) serve(call, new Set());
+  return new Set(callOf.values());
+};
 
 const allCalls = (
   graph: RunGraph,
@@ -110,7 +134,14 @@ const buildCall = (
     untold: untoldOf(tokens, input, output, told.length > 0),
     estimated: told[0]?.call.estimated ?? false,
     isAggregate,
+    durationMicros: durationOf(ranked),
   };
+};
+
+/** A log record is one moment, and so is a span that was never timed. */
+const durationOf = (ranked: readonly LeafEvidence[]): number | null => {
+  const span = ranked.find((leaf) => leaf.signal === 'span' && leaf.end_unix_micros > leaf.start_unix_micros);
+  return span === undefined ? null : span.end_unix_micros - span.start_unix_micros;
 };
 
 /** A failure counts when nobody who saw an answer's tokens says otherwise. */

@@ -13,6 +13,7 @@ import { spanAbove, spanKey } from '../../schemas/span-tree.ts';
 import { isTold } from './call-match.ts';
 import { type DesiredCall, desiredCalls } from './desired.ts';
 import { type Evidence, hasUsage, isLeaf, isWrapper, type LeafEvidence, toldBuckets } from './evidence.ts';
+import { withWitnessedCalls } from './findings.ts';
 import { explainCost } from './prices/cost.ts';
 import { isPrice, type Price, type PriceBook } from './prices/price.ts';
 import { buildRunGraph, type RunGraph } from './run-graph.ts';
@@ -25,7 +26,8 @@ import { type LedgerState, parseState, splitKey } from './state.ts';
 export const explainRun = (stateText: string, prices: PriceBook): RunExplanation => {
   const state = parseState(stateText);
   const [tenantId, runId] = splitKey(state.key);
-  const graph = buildRunGraph([...state.steps.values()].map((held) => held.evidence));
+  const evidence = [...state.steps.values()].map((held) => held.evidence);
+  const graph = buildRunGraph(withWitnessedCalls(evidence, state.findings));
   const { here, elsewhere } = desiredCalls(graph, tenantId, runId, state.findings);
   return {
     calls: here.map((call) => explainCall(graph, call, state, prices)),

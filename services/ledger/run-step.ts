@@ -9,7 +9,7 @@ import { claimsOf } from './call-claims.ts';
 import { addCalls } from './call-sums.ts';
 import { desiredCalls, singleCall } from './desired.ts';
 import { type Evidence, evidenceOf, isLeaf, preferCopy } from './evidence.ts';
-import { addFindings, ownKindOf } from './findings.ts';
+import { addFindings, ownKindOf, withWitnessedCalls } from './findings.ts';
 import type { PriceBook } from './prices/price.ts';
 import { recognisedAtOf } from './recognition.ts';
 import { isReprice, wantedPrices, withWantedPrice } from './reprice-command.ts';
@@ -78,7 +78,8 @@ export const stepRun = (
   const { own = [], told = [], repriced = [] } = Object.groupBy(steps, sortOf);
   const taken = takeIn(state, told, limits);
   const { findings, runs: foundRuns } = addFindings(state.findings, own);
-  const graph = buildRunGraph([...taken.steps.values()].map((held) => held.evidence));
+  const evidence = [...taken.steps.values()].map((held) => held.evidence);
+  const graph = buildRunGraph(withWitnessedCalls(evidence, findings));
   const run = { tenantId, runId, graph, wide: runWideOf(graph.steps) };
   const { here, elsewhere } = desiredCalls(graph, tenantId, runId, findings);
   const wanted = wantedPrices(repriced);
