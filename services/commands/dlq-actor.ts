@@ -13,16 +13,20 @@ export const actorOf = (): string => {
   }
 };
 
-/** What a person did; `subject`: log_id/topic/partition/offset, or the time of a rebuild. */
+/** What a person did; `subject`: log_id/topic/partition/offset, the time of a rebuild or re-pricing, or a month. */
 export interface Act {
-  readonly action: 'dlq_read' | 'dlq_replay' | 'ledger_rebuild';
+  readonly action: 'dlq_read' | 'dlq_replay' | 'ledger_rebuild' | 'ledger_reprice' | 'month_close' | 'month_reopen';
   readonly tenant: string;
   readonly subject: string;
   readonly detail: string;
 }
 
 /** Writes lines of `access_log`; resolves once they are stored. Throws TransportError. */
-export const logActs = (world: World, store: Store, acts: readonly Act[]): Promise<void> => {
+export const logActs = (
+  world: Pick<World, 'clock' | 'random' | 'stop'>,
+  store: Store,
+  acts: readonly Act[],
+): Promise<void> => {
   const at = utcMillis(world.clock.nowMs());
   const rows = acts.map(({ action, tenant, subject, detail }) => ({
     ...{ at, actor: actorOf(), action, tenant_id: tenant, subject, detail },

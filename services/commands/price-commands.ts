@@ -1,18 +1,9 @@
 import type { Command } from 'commander';
-import type { World } from './world.ts';
-
-/** Config and machine of a command. `data`: the folder its flag names, if it has one. */
-export type WorldOf = (command: Command, data: string | undefined) => World;
-
-/** One subcommand of `tacho price`, in a file of its own. */
-export interface PriceSubcommand {
-  readonly name: string;
-  /** Adds itself below `price`. Whatever is heavy is imported when it runs. */
-  readonly add: (price: Command, worldOf: WorldOf) => void;
-}
+import { closeSubcommand, repriceSubcommand } from './price-reprice-command.ts';
+import type { PriceSubcommand, WorldOf } from './price-subcommand.ts';
 
 /** What stands below `tacho price`, in the order its help shows. */
-const SUBCOMMANDS: readonly PriceSubcommand[] = [];
+const SUBCOMMANDS: readonly PriceSubcommand[] = [repriceSubcommand, closeSubcommand];
 
 /** `tacho price …`: the price book looked at, checked, and applied anew. */
 export const addPriceCommands = (program: Command, worldOf: WorldOf): void => {
