@@ -84,5 +84,7 @@ export interface LedgerEntry extends CallBooking {
   /** `YYYY-MM-DD hh:mm:ss.mmm` UTC, time of the log. */
   readonly booked_at: string;
   readonly batch_id: string;
+  /** Hash of the price book that was in force when this was written; which price was used is said by `price_id`. */
+  readonly price_book: string;
   readonly logged_at: string;
 }

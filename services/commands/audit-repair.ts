@@ -4,6 +4,7 @@ import { carryOut, planRepair, type SlicesPlace, sayPlan } from '../audit/repair
 import { buildGroup } from '../rollup/build.ts';
 import type { Store } from '../runtime/ports.ts';
 import { openLog } from './open-log.ts';
+import { openPrices } from './open-prices.ts';
 import type { OpenStore } from './open-store.ts';
 import { repairTasks } from './repair-tasks.ts';
 import { createReplay } from './replay-batch.ts';
@@ -34,7 +35,7 @@ export const repairStore = async (world: World, opened: OpenStore, isDryRun: boo
   let isAllMended = true;
   try {
     const hands = {
-      replay: createReplay(world, log, store, repairTasks(world, log, store)),
+      replay: createReplay(world, log, store, repairTasks(world, log, store, await openPrices(world.config))),
       rebuild: (slices: SlicesPlace) => rebuild(world, store, slices, Number(moment?.look)),
     };
     await carryOut(store, plan, hands, ({ place, did, isMended }) => {

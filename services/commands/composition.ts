@@ -3,7 +3,7 @@ import type { Budget } from '../alerter/budgets/budget.ts';
 import type { Owner } from '../api/owners.ts';
 import { createApi } from '../api/service.ts';
 import { explainRun } from '../ledger/explain.ts';
-import { createLedgerFold } from '../ledger/fold.ts';
+import type { LoadedBook } from '../ledger/prices/book.ts';
 import { createPriceBook } from '../ledger/prices/registry.ts';
 import { createLineageFold } from '../lineage/fold.ts';
 import { createNormalizerTask } from '../normalizer/service.ts';
@@ -18,6 +18,7 @@ import { createStreamService, type StreamService } from '../runtime/stream/servi
 import type { StreamTask } from '../runtime/stream/types.ts';
 import { alerterOf } from './alerter.ts';
 import { reservedLog } from './disk-reserve.ts';
+import { ledgerOf, ledgerTaskOf } from './ledger.ts';
 import { policyOf } from './policy.ts';
 import type { World } from './world.ts';
 
@@ -30,6 +31,8 @@ export interface Adapters {
   readonly access: Access;
   readonly budgets: readonly Budget[];
   readonly owners: readonly Owner[];
+  /** The user's own prices and the public ones; absent: those alone. */
+  readonly prices?: LoadedBook;
   /** Watches the disk for who takes telemetry in; absent or null: none of it is ours. */
   readonly reserve?: DiskReserve | null;
 }
@@ -58,12 +61,19 @@ export const receiverOf = (world: World, adapters: Adapters): Receiver => {
 export const apiOf = (world: World, adapters: Adapters, pipeline: () => PipelineReport, demo: boolean): Service =>
   createApi(
     { host: world.config.api.host, port: world.config.api.port, readonlyStore: adapters.readonlyStore },
-    { ...adapters, ...portsOf(world), log: reservedLog(world, adapters), pipeline, explainRun: explainer(), demo },
+    {
+      ...adapters,
+      ...portsOf(world),
+      log: reservedLog(world, adapters),
+      pipeline,
+      explainRun: explainer(adapters),
+      demo,
+    },
   );
 
 /** The ledger's own rules, lent to who shows its figures: services do not import each other. */
-const explainer = () => {
-  const prices = createPriceBook();
+const explainer = (adapters: Pick<Adapters, 'prices'>) => {
+  const prices = adapters.prices?.book ?? createPriceBook();
   return (stateText: string) => explainRun(stateText, prices);
 };
 
@@ -96,6 +106,7 @@ export const streamServiceOf = (
   };
   if (name === 'alerter') return alerterOf(world, adapters, settings);
   if (name === 'policy') return policyOf(world, adapters, settings);
+  if (name === 'ledger') return ledgerOf(world, adapters, settings);
   return createStreamService({ ...adapters, ...portsOf(world) }, taskOf(name, world, adapters), settings);
 };
 
@@ -103,7 +114,7 @@ export const streamServiceOf = (
 export const taskOf = (
   name: Exclude<StreamServiceName, 'alerter' | 'policy'>,
   world: World,
-  adapters: Pick<Adapters, 'store'>,
+  adapters: Pick<Adapters, 'store' | 'prices'>,
 ): StreamTask => {
   switch (name) {
     case 'normalizer':
@@ -112,7 +123,7 @@ export const taskOf = (
         { store: adapters.store, logger: world.logger, metrics: world.metrics },
       );
     case 'ledger':
-      return createFoldTask(createLedgerFold(createPriceBook()), [TOPICS.steps], { store: adapters.store });
+      return ledgerTaskOf(adapters.store, adapters.prices);
     case 'lineage':
       return createFoldTask(createLineageFold(), [TOPICS.steps], { store: adapters.store });
   }

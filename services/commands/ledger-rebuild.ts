@@ -3,7 +3,7 @@ import { decodeAgentStep } from '../../schemas/agent-step-codec.ts';
 import type { LedgerEntry } from '../../schemas/ledger-entry.ts';
 import { TOPICS } from '../../schemas/topics.ts';
 import { keyOfStep } from '../ledger/findings.ts';
-import { createPriceBook } from '../ledger/prices/registry.ts';
+import type { PriceBook } from '../ledger/prices/price.ts';
 import { rebuildRun } from '../ledger/rebuild.ts';
 import { normalizeBatch } from '../normalizer/processor.ts';
 import { createRedactor } from '../normalizer/redact.ts';
@@ -12,6 +12,7 @@ import type { EventLog, LogRecord, OutgoingRecord, Store } from '../runtime/port
 import { requireStoredData } from './data-folder.ts';
 import { logActs } from './dlq-actor.ts';
 import { openLog } from './open-log.ts';
+import { openPrices } from './open-prices.ts';
 import { openClientStore } from './open-store.ts';
 import { type LogRange, readRange, whyGone } from './read-range.ts';
 import { differenceLines } from './rebuild-difference.ts';
@@ -48,6 +49,7 @@ interface Rebuilt {
  */
 export const rebuildLedger = async (world: World, selection: RebuildSelection, isMeant: boolean): Promise<number> => {
   requireStoredData(world.config);
+  const prices = await openPrices(world.config);
   const opened = await openClientStore(world);
   try {
     const log = await openLog(world);
@@ -63,7 +65,7 @@ export const rebuildLedger = async (world: World, selection: RebuildSelection, i
           world.print(`left   ${place.steps} steps of ${place.topic}/${place.partition}: ${why}`);
         }
       }
-      const rebuilt = await rebuild(world, opened.store, await log.logId(TOPICS.steps), steps);
+      const rebuilt = await rebuild(world, opened.store, await log.logId(TOPICS.steps), steps, prices.book);
       tell(world, rebuilt, steps, isMeant);
       if (isMeant && rebuilt.records.length > 0) await book(world, log, opened.store, rebuilt, selection);
       return gone + rebuilt.left > 0 ? 1 : 0;
@@ -161,8 +163,8 @@ const rebuild = async (
   store: Store,
   logId: string,
   steps: ReadonlyMap<string, readonly AgentStep[]>,
+  prices: PriceBook,
 ): Promise<Rebuilt> => {
-  const prices = createPriceBook();
   const rebuilt: Rebuilt = { entries: [], records: [], runs: 0, left: 0 };
   const keys = [...steps.keys()];
   for (let at = 0; at < keys.length; at += STATES_AT_ONCE) {

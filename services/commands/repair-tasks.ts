@@ -1,6 +1,7 @@
 import { TOPICS } from '../../schemas/topics.ts';
 import { incidentFold } from '../alerter/fold.ts';
 import { createViolationProcessor } from '../alerter/violation-events.ts';
+import type { LoadedBook } from '../ledger/prices/book.ts';
 import type { RuleSets } from '../policy/fold.ts';
 import { createRulesInForce } from '../policy/rules-in-force.ts';
 import { createPolicyTask } from '../policy/task.ts';
@@ -13,12 +14,12 @@ import { taskOf } from './composition.ts';
 import type { World } from './world.ts';
 
 /** The tasks of every stream service, for batches to be made again: nothing notifies, watches or loads rules beside them. */
-export const repairTasks = (world: World, log: EventLog, store: Store): readonly StreamTask[] => {
+export const repairTasks = (world: World, log: EventLog, store: Store, prices: LoadedBook): readonly StreamTask[] => {
   const { sets } = createRulesInForce({ ...world, log, store, files: createRuleFiles(world.config.policy.dir) });
   const incidents = createFoldTask(incidentFold, [TOPICS.incidents], { store });
   return [
     taskOf('normalizer', world, { store }),
-    taskOf('ledger', world, { store }),
+    taskOf('ledger', world, { store, prices }),
     taskOf('lineage', world, { store }),
     createPolicyTask(onlyKnown(sets), { store, metrics: world.metrics }),
     incidents,

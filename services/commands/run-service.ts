@@ -9,6 +9,7 @@ import { openBudgets } from './open-budgets.ts';
 import { openOwners } from './open-catalog.ts';
 import { healthDoorsOf } from './open-health.ts';
 import { openLog } from './open-log.ts';
+import { openPrices } from './open-prices.ts';
 import { openClientStore, requireSchema } from './open-store.ts';
 import { topicSpecs } from './topic-specs.ts';
 import type { World } from './world.ts';
@@ -18,11 +19,13 @@ export const runService = async (world: World, name: string): Promise<number> =>
   const access = openAccess(world.config);
   const budgets = name === 'alerter' ? openBudgets(world.config) : [];
   const owners = name === 'api' ? openOwners(world.config) : [];
+  const prices = await openPrices(world.config);
   const start: Start = {
     name,
     access,
     budgets,
     owners,
+    prices,
     looks: [async () => ({ name, state: 'starting', detail: 'opening' })],
   };
   const doors = healthDoorsOf(world, access, () => Promise.all(start.looks.map((look) => look())));
@@ -46,6 +49,7 @@ interface Start {
   readonly access: Adapters['access'];
   readonly budgets: Adapters['budgets'];
   readonly owners: Adapters['owners'];
+  readonly prices: NonNullable<Adapters['prices']>;
   looks: readonly (() => Promise<HealthCheck>)[];
 }
 
@@ -55,7 +59,7 @@ const runOnLog = async (
   start: Start,
   doors: ReturnType<typeof healthDoorsOf>,
 ): Promise<number> => {
-  const { name, access, budgets, owners } = start;
+  const { name, access, budgets, owners, prices } = start;
   const crash = new AbortController();
   const opened = name === 'receiver' ? null : await openClientStore(world);
   try {
@@ -71,6 +75,7 @@ const runOnLog = async (
       access,
       budgets,
       owners,
+      prices,
       reserve,
     };
     const service = buildService(name, world, adapters, (error) => {

@@ -28,6 +28,8 @@ export interface BookingMoment {
   /** `YYYY-MM-DD hh:mm:ss.mmm` UTC: log time. */
   readonly at: string;
   readonly batchId: string;
+  /** Hash of the price book in force. */
+  readonly priceBook: string;
 }
 
 /** What is known of why the books change. */
@@ -136,6 +138,7 @@ export const entryOf = (
   reverses_entry_id: null,
   booked_at: moment.at,
   batch_id: moment.batchId,
+  price_book: moment.priceBook,
   logged_at: moment.at,
 });
 
@@ -156,6 +159,7 @@ const reversalOf = (
   reverses_entry_id: entryId(booking.call_id, revision, 'booking'),
   booked_at: moment.at,
   batch_id: moment.batchId,
+  price_book: moment.priceBook,
   logged_at: moment.at,
 });
 

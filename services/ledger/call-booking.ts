@@ -3,7 +3,7 @@ import type { DesiredCall } from './desired.ts';
 import type { Evidence, LeafEvidence } from './evidence.ts';
 import { normaliseCost } from './money.ts';
 import type { PriceBook } from './prices/price.ts';
-import { keptPrice, type PricedInput, priceCall, pricingKeyOf } from './prices/price-call.ts';
+import { isStillPriced, keptPrice, type PricedInput, priceWithBasis, pricingKeyOf } from './prices/price-call.ts';
 import { modelAround, type RunGraph } from './run-graph.ts';
 import type { RunWide, RunWideField } from './run-wide.ts';
 import { utcMicrosText } from './utc-time.ts';
@@ -47,8 +47,7 @@ export const bookingOf = (
     tier: own('service_tier'),
     usage: call,
   };
-  const pricing_key = pricingKeyOf(pricing);
-  const priced = previous?.pricing_key === pricing_key ? keptPrice(previous.booking) : priceCall(prices, pricing);
+  const { priced, pricing_key } = priceOrKeep(prices, pricing, previous);
   const booking: CallBooking = {
     entry_kind: 'call',
     tenant_id: run.tenantId,
@@ -79,6 +78,13 @@ export const bookingOf = (
     reported_cost_usd: reportedCost(call.ranked),
   };
   return { booking, pricing_key };
+};
+
+const priceOrKeep = (prices: PriceBook, pricing: PricedInput, previous: PricedBooking | null) => {
+  if (previous !== null && isStillPriced(previous.pricing_key, pricing))
+    return { priced: keptPrice(previous.booking), pricing_key: previous.pricing_key };
+  const { priced, isByDuration } = priceWithBasis(prices, pricing);
+  return { priced, pricing_key: pricingKeyOf(pricing, isByDuration) };
 };
 
 type TextField = Exclude<keyof Evidence, 'start_unix_micros' | 'end_unix_micros' | 'call' | 'labels' | 'links'>;

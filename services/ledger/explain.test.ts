@@ -144,5 +144,7 @@ const someOtherPrice = {
   effective_from: null,
   effective_to: null,
   known_since: null,
+  provider: null,
+  local: null,
   service_tier: null,
 };

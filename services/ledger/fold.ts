@@ -12,6 +12,7 @@ import {
   stepClaims,
 } from './call-claims.ts';
 import { keyOfStep } from './findings.ts';
+import type { PriceBooks } from './prices/books.ts';
 import type { PriceBook } from './prices/price.ts';
 import { isReprice, readReprice } from './reprice-command.ts';
 import { stepRun } from './run-step.ts';
@@ -22,11 +23,23 @@ export type KeptState =
   | { readonly kind: 'run'; readonly run: LedgerState }
   | { readonly kind: 'claims'; readonly claims: CallClaims };
 
+/** The fold with one price book for ever: for whoever neither loads price files nor replays what others began. */
+export const createLedgerFold = (prices: PriceBook): Fold<AgentStep, KeptState> => foldBy(() => prices);
+
+/**
+ * The fold of the service. Which book prices a batch is named in its intent (`variant`), so a replay after a crash is priced
+ * by the book the batch began with, whatever was loaded since.
+ */
+export const createLedgerFoldOf = (books: PriceBooks): Fold<AgentStep, KeptState> => ({
+  ...foldBy(books.get),
+  variant: { current: books.current, ready: books.ready, find: books.find },
+});
+
 /**
  * Steps in, signed bookings and the row of the run out. What is emitted is always desired − booked, so bookings appear
  * at once and never wait for a quiet run. `parse` throws InvariantError for text of another version.
  */
-export const createLedgerFold = (prices: PriceBook): Fold<AgentStep, KeptState> => ({
+const foldBy = (bookOf: (variant: string) => PriceBook): Fold<AgentStep, KeptState> => ({
   service: 'ledger',
   tables: ['ledger_entries', 'span_duplicates', 'runs', 'run_links', 'scores'],
   decode: (record) => decodeInput(record.value),
@@ -36,7 +49,7 @@ export const createLedgerFold = (prices: PriceBook): Fold<AgentStep, KeptState> 
   serialise: (state) => (state.kind === 'run' ? serialiseState(state.run) : serialiseClaims(state.claims)),
   step: (state, steps, context) => {
     if (state.kind === 'run') {
-      const { state: run, ...rest } = stepRun(state.run, steps, context, prices);
+      const { state: run, ...rest } = stepRun(state.run, steps, context, bookOf(context.variant));
       return { state: ofRun(run), ...rest };
     }
     const { state: claims, produce } = stepClaims(state.claims, steps);

@@ -74,7 +74,11 @@ export const stepRun = (
   limits: HeldLimits = HELD_LIMITS,
 ): StepResult => {
   const [tenantId, runId] = splitKey(state.key);
-  const moment: BookingMoment = { at: utcMillisText(context.loggedAtMs), batchId: context.batchId };
+  const moment: BookingMoment = {
+    at: utcMillisText(context.loggedAtMs),
+    batchId: context.batchId,
+    priceBook: prices.hash,
+  };
   const { own = [], told = [], repriced = [] } = Object.groupBy(steps, sortOf);
   const taken = takeIn(state, told, limits);
   const { findings, runs: foundRuns } = addFindings(state.findings, own);

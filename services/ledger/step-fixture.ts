@@ -63,6 +63,8 @@ const ALWAYS = {
   effective_from: null,
   effective_to: null,
   known_since: null,
+  provider: null,
+  local: null,
   service_tier: null,
 } as const;
 
@@ -142,8 +144,16 @@ export const netBookings = (entries: readonly LedgerEntry[]): readonly Readonly<
   return entries
     .filter((entry) => entry.reverses_entry_id === null && !reversed.has(entry.entry_id))
     .map(
-      ({ entry_id: _e, reason: _r, reverses_entry_id: _v, booked_at: _b, batch_id: _i, logged_at: _l, ...rest }) =>
-        rest,
+      ({
+        entry_id: _e,
+        reason: _r,
+        reverses_entry_id: _v,
+        booked_at: _b,
+        batch_id: _i,
+        logged_at: _l,
+        price_book: _p,
+        ...rest
+      }) => rest,
     )
     .sort((a, b) => (a.call_id < b.call_id ? -1 : 1));
 };

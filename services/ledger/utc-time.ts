@@ -27,6 +27,15 @@ export const dateMicros = (text: string): number | null => {
   return civilText(days) === text ? days * MICROS_PER_DAY : null;
 };
 
+/** `YYYY-MM-DD`, or that with `Thh:mm[:ss]Z`, → microseconds since 1970; null when the text is no such time. */
+export const timeMicros = (text: string): number | null => {
+  const match = /^(\d{4}-\d{2}-\d{2})(?:T([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?Z)?$/.exec(text);
+  const day = match === null ? null : dateMicros(match[1] ?? '');
+  if (match === null || day === null) return null;
+  const [, , hours = '0', minutes = '0', seconds = '0'] = match;
+  return day + (Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds)) * MICROS_PER_SECOND;
+};
+
 /** `YYYY-MM-DD hh:mm:ss…` → start of that hour in seconds since 1970. Takes only text this file wrote. */
 export const hourOfText = (text: string): number =>
   (dateMicros(text.slice(0, 10)) ?? 0) / MICROS_PER_SECOND + Number(text.slice(11, 13)) * 3600;

@@ -192,6 +192,7 @@ export const CONFIG = z.strictObject({
   /** What is kept free where the data folder lies, so that the engine can still merge and the log still commit; 0: nothing. */
   disk: z.strictObject({ reserve_mb: int(0, 1024 * 1024).default(1024) }).prefault({}),
   policy: z.strictObject({ dir: text().default('config/policies') }).prefault({}),
+  prices: z.strictObject({ dir: text().default('config/prices') }).prefault({}),
   alerts: z
     .strictObject({
       budgets_file: text().default('config/budgets.yaml'),

@@ -4,7 +4,13 @@ import type { ConfigProblem } from './errors.ts';
 
 /** What a file of the config folder says, or everything that is wrong with it, each with file and line. */
 export type YamlRead<T> =
-  | { readonly kind: 'ok'; readonly value: T; readonly lineOf: (path: readonly PropertyKey[]) => number }
+  | {
+      readonly kind: 'ok';
+      readonly value: T;
+      readonly lineOf: (path: readonly PropertyKey[]) => number;
+      /** `line`, or `line:column` where the shape asks for columns. */
+      readonly placeOf: (path: readonly PropertyKey[]) => string;
+    }
   | { readonly kind: 'wrong'; readonly problems: readonly ConfigProblem[] };
 
 export interface YamlShape<S extends z.ZodType> {
@@ -17,6 +23,8 @@ export interface YamlShape<S extends z.ZodType> {
   readonly keysAt: (path: readonly PropertyKey[]) => string;
   /** Looks at values as they are written, before they become numbers. */
   readonly prepare?: (document: Document) => void;
+  /** Problems name the column as well. */
+  readonly hasColumns?: boolean;
 }
 
 /** Reads the text of a file. `file` is how problems name it. */
@@ -29,7 +37,7 @@ export const readYaml = <S extends z.ZodType>(
   const document = parseDocument(yaml, { lineCounter: lines });
   if (document.errors.length > 0) {
     const problems = document.errors.map((error) => ({
-      key: `${file}:${error.linePos?.[0].line ?? 1}`,
+      key: `${file}:${error.linePos?.[0].line ?? 1}${shape.hasColumns === true ? `:${error.linePos?.[0].col ?? 1}` : ''}`,
       value: error.code,
       allowed: 'valid YAML',
     }));
@@ -39,18 +47,23 @@ export const readYaml = <S extends z.ZodType>(
   const root = parsedValue(document, shape.empty);
   if (root === null)
     return { kind: 'wrong', problems: [{ key: file, value: 'too many aliases', allowed: shape.noun }] };
-  const lineOf = (path: readonly PropertyKey[]): number => {
+  const posOf = (path: readonly PropertyKey[]): { readonly line: number; readonly col: number } => {
     for (let length = path.length; length > 0; length -= 1) {
       const node: unknown = document.getIn(path.slice(0, length), true);
       const range = typeof node === 'object' && node !== null && 'range' in node ? node.range : null;
-      if (Array.isArray(range)) return lines.linePos(Number(range[0])).line;
+      if (Array.isArray(range)) return lines.linePos(Number(range[0]));
     }
-    return 1;
+    return { line: 1, col: 1 };
+  };
+  const lineOf = (path: readonly PropertyKey[]): number => posOf(path).line;
+  const placeOf = (path: readonly PropertyKey[]): string => {
+    const { line, col } = posOf(path);
+    return shape.hasColumns === true ? `${line}:${col}` : String(line);
   };
   const parsed = shape.schema.safeParse(root);
-  if (parsed.success) return { kind: 'ok', value: parsed.data, lineOf };
+  if (parsed.success) return { kind: 'ok', value: parsed.data, lineOf, placeOf };
   const told = (issue: z.core.$ZodIssue): readonly ConfigProblem[] =>
-    problemsOf(file, issue, root, lineOf, shape.keysAt);
+    problemsOf(file, issue, root, placeOf, shape.keysAt);
   return { kind: 'wrong', problems: parsed.error.issues.flatMap(told) };
 };
 
@@ -67,18 +80,18 @@ const problemsOf = (
   file: string,
   issue: z.core.$ZodIssue,
   root: unknown,
-  lineOf: (path: readonly PropertyKey[]) => number,
+  placeOf: (path: readonly PropertyKey[]) => string,
   keysAt: (path: readonly PropertyKey[]) => string,
 ): readonly ConfigProblem[] => {
   if (issue.code === 'unrecognized_keys')
     return issue.keys.map((key) => ({
-      key: `${file}:${lineOf([...issue.path, key])} ${[...issue.path, key].join('.')}`,
+      key: `${file}:${placeOf([...issue.path, key])} ${[...issue.path, key].join('.')}`,
       value: 'unknown key',
       allowed: keysAt(issue.path),
     }));
   return [
     {
-      key: `${file}:${lineOf(issue.path)} ${issue.path.join('.')}`,
+      key: `${file}:${placeOf(issue.path)} ${issue.path.join('.')}`,
       value: shown(valueAt(root, issue.path)).slice(0, 120),
       allowed: issue.message,
     },

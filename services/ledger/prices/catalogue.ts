@@ -12,6 +12,8 @@ import { buildRate, type Price, type PriceAnswer, type PriceQuery, type PriceSou
 
 /** Version of the catalogue package; part of every price_id. A test keeps it equal to what is installed. */
 export const CATALOGUE_VERSION = '0.1.8';
+/** Day this version was published, as its registry says. */
+export const CATALOGUE_RELEASED = '2026-09-23';
 export const CATALOGUE_NAME = `genai-prices-${CATALOGUE_VERSION}`;
 
 /** Provider names of the OTel GenAI conventions (and their older forms) → catalogue ids. */
@@ -60,6 +62,21 @@ export const createCatalogue = (): PriceSource =>
       return provider;
     }),
   );
+
+/** A price of the catalogue with the model it is of. */
+export interface ListedPrice {
+  readonly model: string;
+  readonly price: Price;
+}
+
+/** Every price the catalogue has, one for each time it holds. */
+export const listedPrices = (): readonly ListedPrice[] =>
+  CATALOGUE_PROVIDERS.flatMap((providerId) => {
+    const provider = findProvider({ providerId });
+    return (provider?.models ?? []).flatMap((model) =>
+      provider === undefined ? [] : buildPeriods(provider, model).map(({ price }) => ({ model: model.id, price })),
+    );
+  });
 
 /** A price source over providers in the catalogue's form. */
 export const createCatalogueSource = (providers: readonly Provider[]): PriceSource => {
@@ -119,9 +136,14 @@ const search = (
   return { kind: 'candidates', all: told === undefined ? all : [] };
 };
 
-const providerOf = (providers: readonly Provider[], name: string): Provider | undefined => {
+/** One spelling of a provider's name: the catalogue's where it has it, else lower case. */
+export const canonicalProvider = (name: string): string => {
   const lower = name.toLowerCase().trim();
-  const id = PROVIDER_IDS.get(lower) ?? lower;
+  return PROVIDER_IDS.get(lower) ?? lower;
+};
+
+const providerOf = (providers: readonly Provider[], name: string): Provider | undefined => {
+  const id = canonicalProvider(name);
   return (
     providers.find((provider) => provider.id === id) ??
     providers.find((provider) => provider.provider_match !== undefined && matches(provider.provider_match, id))
@@ -181,6 +203,8 @@ const buildPeriods = (provider: Provider, model: ModelInfo): readonly Period[] =
       effective_from: startOf(constraint),
       effective_to: list.slice(at + 1).reduce<number | null>((next, later) => next ?? startOf(later.constraint), null),
       known_since: null,
+      provider: provider.id,
+      local: null,
       service_tier: null,
     };
     return { price, isInForce: conditionOf(constraint) };

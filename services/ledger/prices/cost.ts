@@ -1,6 +1,7 @@
 import { TOKEN_COLUMNS, type TokenBuckets, type TokenColumn } from '../../../schemas/ledger-entry.ts';
 import { COST_DECIMALS, divideHalfEven, formatCost, scaleNumber } from '../money.ts';
-import { COMMON_PER, type Price, RATE_DECIMALS, type Rate } from './price.ts';
+import { type Basis, type LocalUse, localUse } from './local-use.ts';
+import { COMMON_PER, EACH, type Price, RATE_DECIMALS, type Rate } from './price.ts';
 
 /** What is billed of one call, or of an aggregate of calls. */
 export interface BilledUsage {
@@ -10,12 +11,16 @@ export interface BilledUsage {
   readonly calls: number;
   /** An aggregate of unknown size: a prompt-size tier cannot be told, so the base rate stands. */
   readonly isAggregate: boolean;
+  /** How long it took, µs, where a span says so: what a local model's GPU was held for, unless that is told. */
+  readonly durationMicros?: number | null;
 }
 
 /** One line of a bill. `rate_key` differs from the bucket's own when a rate stands in for a missing one. */
 export interface LineItem {
   readonly bucket: string;
   readonly quantity: number;
+  /** Told by the telemetry, or worked out from how long the call took and what the price says of the machine. */
+  readonly basis: Basis;
   readonly rate_key: string;
   /** USD per `per` units, decimal text. */
   readonly rate_usd: string;
@@ -27,10 +32,14 @@ export interface LineItem {
 export interface CostExplanation {
   readonly price_id: string;
   readonly lines: readonly LineItem[];
-  /** Used quantities (images, searches …) this price says nothing of: not part of the cost. */
+  /** Used quantities (images, searches …) this price says nothing of, and billed parts nobody knows: not part of the cost. */
   readonly unpriced_quantities: readonly string[];
   /** Sum of the lines, rounded half-even to 12 places; null when tokens were used that this price has no rate for. */
   readonly cost_usd: string | null;
+  /** Parts of a local model's cost that are neither measured nor modelled; among the unpriced quantities as well. */
+  readonly unknown_parts: readonly string[];
+  /** How long the call took is part of the cost. */
+  readonly isByDuration: boolean;
 }
 
 /**
@@ -59,6 +68,10 @@ const QUANTITY_RATE_KEYS: ReadonlyMap<string, readonly string[]> = new Map([
   ['input_audio_seconds', ['input_audio_hours', 'audio_hours']],
   ['pages', ['input_document_kpages']],
   ['characters', ['input_mchars']],
+  ['gpu_seconds', ['gpu_hours']],
+  ['kwh', ['energy_kwh']],
+  ['idle_gpu_seconds', ['gpu_hours']],
+  ['idle_kwh', ['energy_kwh']],
 ]);
 const REQUESTS_RATE_KEY = 'requests_kcount';
 /** Quantities come as floats (seconds, mostly): this many decimals count. */
@@ -74,7 +87,8 @@ interface OpenLine {
 /** The bill of one call, line by line. Whole-number arithmetic throughout. */
 export const explainCost = (price: Price, usage: BilledUsage): CostExplanation => {
   const promptTokens = usage.isAggregate ? 0 : promptTokensPerCall(usage);
-  const quantities = quantityLines(price, usage, promptTokens);
+  const use = useOf(price, usage);
+  const quantities = quantityLines(price, use, promptTokens);
   // Models sold by the hour or page list no token rates: their tokens are told but not billed.
   const isSoldByQuantity =
     !price.rates.has('input_mtok') && !price.rates.has('output_mtok') && quantities.lines.length > 0;
@@ -85,7 +99,9 @@ export const explainCost = (price: Price, usage: BilledUsage): CostExplanation =
   return {
     price_id: price.price_id,
     lines: lines.map((line) => line.item),
-    unpriced_quantities: quantities.unpriced,
+    unpriced_quantities: [...quantities.unpriced, ...use.unknown],
+    unknown_parts: use.unknown,
+    isByDuration: use.modelled.size > 0,
     cost_usd: tokens.unpriced.length === 0 ? roundLine(exact) : null,
   };
 };
@@ -96,11 +112,22 @@ interface Lines {
 }
 const NO_LINES: Lines = { lines: [], unpriced: [] };
 
-const quantityLines = (price: Price, usage: BilledUsage, promptTokens: number): Lines =>
+const useOf = (price: Price, usage: BilledUsage): LocalUse =>
+  price.local === null
+    ? { quantities: usage.quantities, modelled: NOTHING, unknown: [] }
+    : localUse(price.local, usage.quantities, usage.durationMicros ?? null, new Set(price.rates.keys()));
+const NOTHING: ReadonlySet<string> = new Set();
+
+const quantityLines = (price: Price, use: LocalUse, promptTokens: number): Lines =>
   collect(
-    Object.entries(usage.quantities).sort(([a], [b]) => (a < b ? -1 : 1)),
-    (name, quantity) => lineOf(price, name, quantity, QUANTITY_RATE_KEYS.get(name) ?? [], promptTokens),
+    Object.entries(use.quantities)
+      .filter(([name]) => !use.modelled.has(name) || keysOf(name).some((key) => price.rates.has(key)))
+      .sort(([a], [b]) => (a < b ? -1 : 1)),
+    (name, quantity) =>
+      lineOf(price, name, quantity, keysOf(name), promptTokens, use.modelled.has(name) ? 'modelled' : 'measured'),
   );
+
+const keysOf = (name: string): readonly string[] => [`${EACH}${name}`, ...(QUANTITY_RATE_KEYS.get(name) ?? [])];
 
 const tokenLines = (price: Price, usage: BilledUsage, promptTokens: number): Lines =>
   collect(
@@ -129,6 +156,7 @@ const lineOf = (
   quantity: number,
   keys: readonly string[],
   promptTokens: number,
+  basis: Basis = 'measured',
 ): OpenLine | null => {
   const scaled = scaleNumber(quantity, QUANTITY_DECIMALS);
   const key = keys.find((candidate) => price.rates.has(candidate));
@@ -139,6 +167,7 @@ const lineOf = (
   const item: LineItem = {
     bucket,
     quantity,
+    basis,
     rate_key: key,
     rate_usd: formatCost(divideHalfEven(usd, 10n ** BigInt(RATE_DECIMALS - COST_DECIMALS))),
     per: Number(rate.per),

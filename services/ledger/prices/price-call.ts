@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { type CallBooking, TOKEN_COLUMNS, type UnpricedReason } from '../../../schemas/ledger-entry.ts';
 import { type BilledUsage, explainCost } from './cost.ts';
 import { isPrice, type PriceAnswer, type PriceBook, type PriceQuery } from './price.ts';
+import { isListedTier } from './tiers.ts';
 
 /** What is billed of a call, and what of it nobody told. A `DesiredCall` is one. */
 export interface CallUsage extends BilledUsage {
@@ -20,18 +21,19 @@ export interface PricedInput extends Omit<PriceQuery, 'model' | 'knownAtMicros'>
 /** The fields of a booking that its price decides. */
 export type Priced = Pick<CallBooking, 'cost_usd' | 'price_id' | 'unpriced_reason' | 'untold'>;
 
-/** Tiers every list price stands for. Others cost more or less than listed. */
-const LISTED_TIERS: ReadonlySet<string> = new Set(['default', 'standard', 'auto', 'on_demand']);
-
-/** Whether a service tier is the one list prices stand for; nobody said is taken as such. */
-export const isListedTier = (tier: string | null): boolean => tier === null || LISTED_TIERS.has(tier.toLowerCase());
+/** A price, and whether the time a call took is part of it. */
+export interface PricedCall {
+  readonly priced: Priced;
+  readonly isByDuration: boolean;
+}
 
 /**
  * 16 hex digits over what a price depends on, save the book: while it stays the same, a booking keeps its price. The tenant
  * is that of the run and never changes. What few calls tell (account, weights) counts where it is told, so that the keys of
- * all others stay what they were before these existed.
+ * all others stay what they were before these existed. How long a call took counts only where its price is by that
+ * (`isByDuration`).
  */
-export const pricingKeyOf = ({ usage, ...input }: PricedInput): string =>
+export const pricingKeyOf = ({ usage, ...input }: PricedInput, isByDuration = false): string =>
   createHash('sha256')
     .update(
       JSON.stringify([
@@ -49,10 +51,15 @@ export const pricingKeyOf = ({ usage, ...input }: PricedInput): string =>
         usage.quantities,
         usage.untold,
         [usage.calls, usage.outcome, usage.hasUsage, usage.isAggregate],
+        ...(isByDuration ? [usage.durationMicros ?? null] : []),
       ]),
     )
     .digest('hex')
     .slice(0, 16);
+
+/** Whether a booking made under `key` still has all that its price depends on. */
+export const isStillPriced = (key: string, input: PricedInput): boolean =>
+  key === pricingKeyOf(input) || key === pricingKeyOf(input, true);
 
 /** The price a booking stands with. */
 export const keptPrice = ({ cost_usd, price_id, unpriced_reason, untold }: CallBooking): Priced => ({
@@ -66,13 +73,15 @@ export const keptPrice = ({ cost_usd, price_id, unpriced_reason, untold }: CallB
  * Prices a call by a book: as effective at the call's own time, by what was known at `knownAtMicros` (absent: by all that
  * is known). Pure. Says no by `unpriced_reason`, with the cost null.
  */
-export const priceCall = (book: PriceBook, input: PricedInput, knownAtMicros?: number): Priced => {
+export const priceCall = (book: PriceBook, input: PricedInput, knownAtMicros?: number): Priced =>
+  priceWithBasis(book, input, knownAtMicros).priced;
+
+/** As `priceCall`, and by what the price was found. */
+export const priceWithBasis = (book: PriceBook, input: PricedInput, knownAtMicros?: number): PricedCall => {
   const { usage } = input;
-  const refuse = (reason: UnpricedReason): Priced => ({
-    untold: usage.untold,
-    cost_usd: null,
-    price_id: null,
-    unpriced_reason: reason,
+  const refuse = (reason: UnpricedReason): PricedCall => ({
+    priced: { untold: usage.untold, cost_usd: null, price_id: null, unpriced_reason: reason },
+    isByDuration: false,
   });
   if (!usage.hasUsage) return refuse(usage.outcome === 'failed' ? 'failed' : 'no_usage');
   const price = findPrice(book, input, knownAtMicros);
@@ -86,10 +95,13 @@ export const priceCall = (book: PriceBook, input: PricedInput, knownAtMicros?: n
     ...(isOtherTier ? ['price:service_tier'] : []),
   ];
   return {
-    untold: [...new Set(untold)].sort(),
-    cost_usd: cost.cost_usd,
-    price_id: cost.price_id,
-    unpriced_reason: null,
+    priced: {
+      untold: [...new Set(untold)].sort(),
+      cost_usd: cost.cost_usd,
+      price_id: cost.price_id,
+      unpriced_reason: null,
+    },
+    isByDuration: cost.isByDuration,
   };
 };
 

@@ -22,6 +22,18 @@ export interface Rate {
   readonly tiers: readonly RateTier[];
 }
 
+/** What of a model's own running is modelled where its telemetry does not measure it. Units are the names'. */
+export interface LocalModel {
+  /** GPUs a call holds while it runs. */
+  readonly gpus: number;
+  /** Of one GPU with its share of the machine, while it works; null: not known. */
+  readonly watts: number | null;
+  /** The same while it waits; null: not known. */
+  readonly idle_watts: number | null;
+  /** Share of its hours in which a GPU works, above 0 and up to 1: the rest is paid by the calls; null: waiting is not billed. */
+  readonly busy_share: number | null;
+}
+
 /** What one model costs at one provider at one time. Rate keys are the catalogue's: `input_mtok`, `cache_read_mtok` … */
 export interface Price {
   readonly price_id: string;
@@ -35,6 +47,10 @@ export interface Price {
   readonly effective_to: number | null;
   /** When we came to know of it, µs; null: nobody wrote that down, so it counts as always known. */
   readonly known_since: number | null;
+  /** The provider's name in the catalogue, or as a price file has it; null: any. */
+  readonly provider: string | null;
+  /** How a model of one's own is run; null: a price by what is used. */
+  readonly local: LocalModel | null;
   /** The service tier it is for; null: it says nothing of tiers, and another tier than the listed one costs otherwise. */
   readonly service_tier: string | null;
 }
@@ -94,11 +110,14 @@ const PER_BY_SUFFIX: readonly (readonly [suffix: string, per: bigint])[] = [
   ['_hours', 3_600n],
   ['_gpixels', 1_000_000_000n],
   ['_kpages', 1_000n],
+  ['_kwh', 1n],
 ];
+/** USD for one of whatever quantity follows: `each_images`. */
+export const EACH = 'each_';
 
 /** Unit size of a rate key, or null for a key whose unit is not known here. */
 export const perOf = (key: string): bigint | null =>
-  PER_BY_SUFFIX.find(([suffix]) => key.endsWith(suffix))?.[1] ?? null;
+  key.startsWith(EACH) ? 1n : (PER_BY_SUFFIX.find(([suffix]) => key.endsWith(suffix))?.[1] ?? null);
 
 /** A rate from decimal text; null when the key's unit or a figure cannot be read, or a figure is negative. */
 export const buildRate = (
