@@ -74,8 +74,8 @@ const QUANTITY_RATE_KEYS: ReadonlyMap<string, readonly string[]> = new Map([
   ['idle_kwh', ['energy_kwh']],
 ]);
 const REQUESTS_RATE_KEY = 'requests_kcount';
-/** Quantities come as floats (seconds, mostly): this many decimals count. */
-const QUANTITY_DECIMALS = 9;
+/** Quantities come as floats (seconds; a call's kWh, which are few): this many decimals count. */
+const QUANTITY_DECIMALS = 15;
 /** Scale of a line before rounding: rate × quantity × common unit. */
 const LINE_SCALE = 10n ** BigInt(RATE_DECIMALS + QUANTITY_DECIMALS) * COMMON_PER;
 

@@ -119,6 +119,7 @@ const PRICE = z.strictObject({
   percent_off: percent.optional(),
   rates: z
     .record(z.string(), RATE)
+    .refine((rates) => Object.keys(rates).length > 0, 'at least one rate')
     .refine((rates) => Object.keys(rates).length <= RATES_MAX, `${RATES_MAX} rates at most`)
     .optional(),
   local: LOCAL.optional(),
