@@ -12,7 +12,7 @@ export const EDGE_TYPES = [
   'uses_model', // agent (or run) → model
   'reads', // tool, agent or run → dataset, file or host
   'writes', // the same, changing or sending something there
-  'derives', // dataset → dataset; nothing tells it yet
+  'derives', // dataset, file or host that was read → the one written after it: the way data flows
   'acts_for', // agent (or run) → user
 ] as const;
 export type EdgeType = (typeof EDGE_TYPES)[number];
@@ -22,9 +22,20 @@ export type EdgeType = (typeof EDGE_TYPES)[number];
  * 'parent_missing': the steps above have not come, so the run stands where an agent may belong;
  * 'summarised': of a step beyond the number held of one run, judged once with what was known then;
  * 'more': stands for all edges of its type beyond the number kept of one run, its object is `*`;
- * 'sums_only': the model was named by a step that repeats or sums calls, no call itself was told.
+ * 'sums_only': the model was named by a step that repeats or sums calls, no call itself was told;
+ * 'sql_unparsed': no grammar took the statement: tables by their words alone, or the database as a whole;
+ * 'from_arguments': the arguments of a tool name the data, nothing says of which database;
+ * 'failed': every step that tells it failed: it was tried, no data flowed.
  */
-export const EDGE_FLAGS = ['parent_missing', 'summarised', 'more', 'sums_only'] as const;
+export const EDGE_FLAGS = [
+  'parent_missing',
+  'summarised',
+  'more',
+  'sums_only',
+  'sql_unparsed',
+  'from_arguments',
+  'failed',
+] as const;
 export type EdgeFlag = (typeof EDGE_FLAGS)[number];
 
 export interface LineageNode {
@@ -55,6 +66,7 @@ export interface LineageEdge {
   readonly to_id: string;
   readonly to_fields: readonly string[];
   readonly edge: EdgeType;
+  /** Of `derives`: 'order': read before it was written; 'context': within one agent's conversation; 'value': a value, or the statement itself, went over. */
   readonly evidence_level: EvidenceLevel;
   readonly flags: readonly EdgeFlag[];
   readonly weight: 1 | -1;

@@ -1,59 +1,10 @@
 import type { EdgeFlag, EdgeType, LineageNode } from '../../schemas/lineage-edge.ts';
-import type { EvidenceLevel } from '../../schemas/policy-violation.ts';
+import { derivedEdges, type Flow } from './derives.ts';
+import { addEdge, type DesiredEdge, type Edges, FIELDS_MAX } from './edges.ts';
 import type { Evidence, Said } from './evidence.ts';
 import { createAgentFinder, type NamedNode } from './node-names.ts';
 import { buildRunTree, type Place, type RunTree } from './run-tree.ts';
-
-/** Facts of a node on one edge; what more steps say of it is for their own pages. */
-const FIELDS_MAX = 8;
-
-/** An edge that follows from the evidence, with the first step that tells it. */
-export interface DesiredEdge {
-  readonly from: LineageNode;
-  readonly to: LineageNode;
-  readonly edge: EdgeType;
-  readonly from_fields: readonly string[];
-  readonly to_fields: readonly string[];
-  readonly flags: readonly EdgeFlag[];
-  readonly evidence_level: EvidenceLevel;
-  readonly start_unix_micros: number;
-  readonly step_id: string;
-  readonly trace_id: string;
-  readonly span_id: string;
-}
-
-/** Edges of a run by `edgeKey`. */
-export type Edges = ReadonlyMap<string, DesiredEdge>;
-
-/** Tells edges of one run apart: type and both ends. */
-export const edgeKey = ({ edge, from, to }: Pick<DesiredEdge, 'edge' | 'from' | 'to'>): string =>
-  JSON.stringify([edge, from.kind, from.id, to.kind, to.id]);
-
-/**
- * Two accounts of one edge as one: the first step is its evidence, fields are joined, and it is rough only in what
- * both are. Commutative and associative, so neither order nor repetition matters.
- */
-export const mergeEdges = (a: DesiredEdge, b: DesiredEdge): DesiredEdge => {
-  const isFirst =
-    a.start_unix_micros !== b.start_unix_micros ? a.start_unix_micros < b.start_unix_micros : a.step_id <= b.step_id;
-  return {
-    ...(isFirst ? a : b),
-    from_fields: union(a.from_fields, b.from_fields),
-    to_fields: union(a.to_fields, b.to_fields),
-    flags: a.flags.filter((flag) => b.flags.includes(flag)),
-  };
-};
-
-/** The first few in order of text: of any two unions the cut gives the same. */
-const union = (a: readonly string[], b: readonly string[]): readonly string[] =>
-  a.length === 0 ? b : b.length === 0 ? a : [...new Set([...a, ...b])].sort().slice(0, FIELDS_MAX);
-
-/** Puts an edge into a map under its key, joined with what is there. */
-export const addEdge = (edges: Map<string, DesiredEdge>, edge: DesiredEdge): void => {
-  const key = edgeKey(edge);
-  const known = edges.get(key);
-  edges.set(key, known === undefined ? edge : mergeEdges(known, edge));
-};
+import type { Touch } from './touches.ts';
 
 /** Every edge the steps of a run tell. `only`: judge just these of them, for the others are already judged. */
 export const desiredEdges = (runId: string, evidence: Iterable<Evidence>, only?: ReadonlySet<Evidence>): Edges => {
@@ -66,9 +17,15 @@ export const desiredEdges = (runId: string, evidence: Iterable<Evidence>, only?:
     edges: new Map(),
     mentions: [],
     sums: [],
+    flows: [],
+    guesses: [],
+    toldTools: new Set(),
   };
   for (const step of tree.steps) {
-    if (step.said !== null && (only === undefined || only.has(step))) judgeStep(judge, step, step.said);
+    if (step.said === null) continue;
+    if (only === undefined || only.has(step)) judgeStep(judge, step, step.said);
+    // What was read long ago is written now: data flows from steps that are judged already.
+    else if (step.said.touches.length > 0) takeFlows(judge, step, step.said, tree.placeOf(step));
   }
   return settle(judge);
 };
@@ -84,6 +41,11 @@ interface Judge {
   readonly mentions: DesiredEdge[];
   /** Models named by steps that sum up calls. */
   readonly sums: DesiredEdge[];
+  readonly flows: Flow[];
+  /** What the arguments of a tool name: second-hand, where the client of the database tells the same. */
+  readonly guesses: { readonly tool: Evidence; readonly edge: DesiredEdge | null; readonly flow: Flow }[];
+  /** Tools below which a client told what it touched. */
+  readonly toldTools: Set<Evidence>;
 }
 
 const innerCall = (step: Evidence, place: Place): readonly Evidence[] =>
@@ -179,13 +141,56 @@ const judgeModel = ({ judge, step, said, actor, edge }: Maker): void => {
   else judge.sums.push(found);
 };
 
-/** What is read or written is so by the tool the step is part of, where there is one. */
-const judgeTouches = ({ judge, said, place, actor, edge }: Maker): void => {
+/** What is read or written is so by the tool the step is part of, where there is one, and by that tool's agent. */
+const judgeTouches = ({ judge, step, said, place, actor, edge }: Maker): void => {
+  if (said.touches.length === 0) return;
   const tool = said.tool?.name ?? place.tool;
   const from: LineageNode = tool === null ? actor : { kind: 'tool', id: tool };
-  for (const touch of said.touches)
-    addEdge(judge.edges, edge(touch.edge, from, { kind: touch.kind, id: touch.id }, touch.fields));
+  const by = tool === null || actor.kind !== 'agent' ? [] : [`agent=${actor.id}`];
+  takeFlows(judge, step, said, place, (touch) => ({
+    ...edge(touch.edge, from, { kind: touch.kind, id: touch.id }, touch.fields, touch.flags),
+    from_fields: by,
+  }));
 };
+
+/** Collects what a step touched for the flow of data, and with `edge` the edges that say so. */
+const takeFlows = (
+  judge: Judge,
+  step: Evidence,
+  said: Said,
+  place: Place,
+  edge: (touch: Touch) => DesiredEdge | null = () => null,
+): void => {
+  const tool = said.tool === null ? place.toolStep : step;
+  for (const touch of said.touches) {
+    const flow = flowOf(touch, step, said, place, tool);
+    const told = edge(touch);
+    if (touch.flags?.includes('from_arguments') === true && tool !== null) {
+      judge.guesses.push({ tool, edge: told, flow });
+      continue;
+    }
+    if (tool !== null && touch.kind === 'dataset') judge.toldTools.add(tool);
+    if (told !== null) addEdge(judge.edges, told);
+    // The request that carries a model call is that call: everything went there, and it says nothing of data.
+    const isCall = touch.kind === 'host' && place.call !== null;
+    if (!isCall && touch.flags?.includes('failed') !== true) judge.flows.push(flow);
+  }
+};
+
+const NO_PRINTS: readonly string[] = [];
+
+/** What a client below a tool touched went through the arguments and the result of that tool. */
+const flowOf = (touch: Touch, step: Evidence, said: Said, place: Place, tool: Evidence | null): Flow => ({
+  way: touch.edge,
+  node: { kind: touch.kind, id: touch.id },
+  step,
+  through: tool ?? step,
+  conversation: said.agent?.name ?? place.agent,
+  statement: touch.statement ?? null,
+  took: said.took ?? tool?.said?.took ?? NO_PRINTS,
+  gave: said.gave ?? tool?.said?.gave ?? NO_PRINTS,
+  flags: touch.flags ?? [],
+});
 
 /** A link of an agent's step says what led to it: an agent of the same run, or another run. */
 const judgeLinks = ({ judge, said, place, edge }: Maker): void => {
@@ -202,7 +207,11 @@ const judgeLinks = ({ judge, said, place, edge }: Maker): void => {
 };
 
 /** Second-hand accounts count where there is no better one. */
-const settle = ({ edges, mentions, sums }: Judge): Edges => {
+const settle = ({ edges, mentions, sums, flows, guesses, toldTools }: Judge): Edges => {
+  const believed = guesses.filter(({ tool }) => !toldTools.has(tool));
+  const flowing = believed.flatMap(({ flow }) => (flow.flags.includes('failed') ? [] : [flow]));
+  for (const { edge } of believed) if (edge !== null) addEdge(edges, edge);
+  for (const edge of derivedEdges([...flows, ...flowing])) addEdge(edges, edge);
   const reached = new Set<string>();
   let hasCalls = false;
   for (const { edge, to } of edges.values()) {

@@ -1,7 +1,7 @@
 import { hash128 } from '../../schemas/identity.ts';
 import type { LineageEdge } from '../../schemas/lineage-edge.ts';
 import { utcMillis } from '../runtime/stream/time.ts';
-import type { DesiredEdge, Edges } from './desired.ts';
+import type { DesiredEdge, Edges } from './edges.ts';
 import type { LineageState, SetEdge } from './state.ts';
 
 /** What every row of a batch shares. */

@@ -24,10 +24,11 @@ describe('an edge that many steps tell', () => {
     }
   });
 
-  test('carries eight facts at most: the first in order, whatever came first', () => {
-    const steps = [...'lkjihgfedcba'].map((letter, at) => call(`s${at}`, 1_000 + at, letter));
+  test('carries 32 facts at most: the first in order, whatever came first', () => {
+    const names = Array.from({ length: 40 }, (_, at) => `p${String(at).padStart(2, '0')}`);
+    const steps = [...names].reverse().map((name, at) => call(`s${at}`, 1_000 + at, name));
     const [edge] = netEdges(runBatches(steps.map((step) => [step])).rows);
-    expect(edge?.to_fields).toEqual([...'abcdefgh'].map((letter) => `provider=${letter}`));
+    expect(edge?.to_fields).toEqual(names.slice(0, 32).map((name) => `provider=${name}`));
   });
 });
 

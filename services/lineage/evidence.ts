@@ -1,4 +1,5 @@
 import type { AgentStep, StepLink } from '../../schemas/agent-step.ts';
+import { printsIn } from '../../schemas/step-touch.ts';
 import { agentOf, cleanName, type HandOff, handOffOf, type NamedNode, toolOf } from './node-names.ts';
 import { type Touch, touchesOf } from './touches.ts';
 
@@ -22,6 +23,7 @@ export interface Evidence {
   readonly span_id: string;
   readonly parent_span_id: string;
   readonly start_unix_micros: number;
+  readonly end_unix_micros: number;
   readonly said: Said | null;
 }
 
@@ -35,6 +37,9 @@ export interface Said {
   readonly hand_off: HandOff | null;
   readonly touches: readonly Touch[];
   readonly links: readonly StepLink[];
+  /** Short hashes of values that went in and came out; absent: none. */
+  readonly took?: readonly string[];
+  readonly gave?: readonly string[];
 }
 
 /** Lineage's share of a step. */
@@ -48,6 +53,7 @@ export const evidenceOf = (step: AgentStep): Evidence => {
     hand_off: handOffOf(step),
     touches: touchesOf(step),
     links: step.step_kind === 'agent' || step.step_kind === 'delegation' ? linksOf(step) : [],
+    ...printsOf(step),
   };
   return {
     step_id: step.step_id,
@@ -57,8 +63,14 @@ export const evidenceOf = (step: AgentStep): Evidence => {
     span_id: step.span_id,
     parent_span_id: step.parent_span_id,
     start_unix_micros: step.start_unix_micros,
+    end_unix_micros: step.end_unix_micros,
     said: saysNothing(said) ? null : said,
   };
+};
+
+const printsOf = ({ facts }: AgentStep): Pick<Said, 'took' | 'gave'> => {
+  const [took, gave] = [printsIn(facts, 'in'), printsIn(facts, 'out')];
+  return { ...(took.length === 0 ? {} : { took }), ...(gave.length === 0 ? {} : { gave }) };
 };
 
 const saysNothing = (said: Said): boolean =>
@@ -68,7 +80,9 @@ const saysNothing = (said: Said): boolean =>
   said.user === null &&
   said.hand_off === null &&
   said.touches.length === 0 &&
-  said.links.length === 0;
+  said.links.length === 0 &&
+  said.took === undefined &&
+  said.gave === undefined;
 
 const modelOf = (step: AgentStep): ModelUse | null => {
   const model = cleanName(step.response_model) ?? cleanName(step.request_model);

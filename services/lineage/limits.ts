@@ -1,5 +1,5 @@
 import type { LineageNode } from '../../schemas/lineage-edge.ts';
-import { addEdge, type DesiredEdge, type Edges } from './desired.ts';
+import { addEdge, type DesiredEdge, type Edges } from './edges.ts';
 
 /** Steps of one run that are held and judged anew with every batch (design 9: "50,000 steps then summarised"). */
 export const STEPS_HELD_MAX = 50_000;

@@ -1,8 +1,9 @@
 import type { AgentStep } from '../../schemas/agent-step.ts';
 import { utcMillis } from '../runtime/stream/time.ts';
 import type { TableRows } from '../runtime/stream/types.ts';
-import { addEdge, desiredEdges, type Edges } from './desired.ts';
+import { desiredEdges } from './desired.ts';
 import { setDifference } from './edge-rows.ts';
+import { addEdge, type Edges } from './edges.ts';
 import { charsOf, type Evidence, evidenceOf, preferCopy } from './evidence.ts';
 import { boundEdges, LINEAGE_LIMITS, type LineageLimits } from './limits.ts';
 import { type LineageState, splitKey } from './state.ts';

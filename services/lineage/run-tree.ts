@@ -7,13 +7,15 @@ export interface Place {
   readonly agent: string | null;
   /** Name of the tool whose work the step is part of, the step itself not counted; ends at an agent. */
   readonly tool: string | null;
+  /** The step of that tool: what it took and gave is what passed through the steps below. */
+  readonly toolStep: Evidence | null;
   /** The model call that encloses the step, unless an agent or a tool begins in between. */
   readonly call: Evidence | null;
   /** A step above is named that has not come (or stands in a circle): what is above the top is not known. */
   readonly isLoose: boolean;
 }
 
-const TOP: Place = { agent: null, tool: null, call: null, isLoose: false };
+const TOP: Place = { agent: null, tool: null, toolStep: null, call: null, isLoose: false };
 const LOOSE: Place = { ...TOP, isLoose: true };
 
 export interface RunTree {
@@ -52,6 +54,7 @@ const below = (parent: Evidence, above: Place): Place => {
   return {
     agent: parent.said?.agent?.name ?? above.agent,
     tool: isAgent ? null : (parent.said?.tool?.name ?? above.tool),
+    toolStep: isAgent ? null : parent.said?.tool ? parent : above.toolStep,
     call: isAgent || isTool ? null : call,
     isLoose: above.isLoose,
   };

@@ -1,5 +1,5 @@
 import { assert } from '../runtime/errors.ts';
-import type { DesiredEdge, Edges } from './desired.ts';
+import type { DesiredEdge, Edges } from './edges.ts';
 import { charsOf, type Evidence } from './evidence.ts';
 
 /** An edge as the table has it. */
@@ -53,6 +53,8 @@ type StoredStep = readonly [
   kind: number,
   start: number,
   said: 0 | NonNullable<Evidence['said']>,
+  /** Microseconds from start to end; states written before data flow was told have none. */
+  lasted?: number,
 ];
 interface StoredState {
   readonly v: number;
@@ -99,6 +101,7 @@ const encodeStep = (step: Evidence, ref: Ref): StoredStep => [
   ref(step.step_kind),
   step.start_unix_micros,
   step.said ?? 0,
+  step.end_unix_micros - step.start_unix_micros,
 ];
 
 /** Reads text `serialiseState` wrote. Anything else is a bug or a foreign hand in the table: InvariantError. */
@@ -107,7 +110,7 @@ export const parseState = (text: string): LineageState => {
   assert(stored.v === VERSION, `lineage state of version ${stored.v}`);
   const at = (index: number): string => stored.t[index] ?? '';
   const steps = stored.e.map(
-    ([step, trace, span, parent, signal, kind, start, said]): Evidence => ({
+    ([step, trace, span, parent, signal, kind, start, said, lasted]): Evidence => ({
       step_id: at(step),
       signal: at(signal) as Evidence['signal'],
       step_kind: at(kind) as Evidence['step_kind'],
@@ -115,6 +118,7 @@ export const parseState = (text: string): LineageState => {
       span_id: at(span),
       parent_span_id: at(parent),
       start_unix_micros: start,
+      end_unix_micros: start + (lasted ?? 0),
       said: said === 0 ? null : said,
     }),
   );

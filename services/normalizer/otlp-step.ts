@@ -4,6 +4,7 @@ import type { Status } from '../../schemas/step-kinds.ts';
 import { type ContentMode, storeAttributes, storeResource } from './attributes.ts';
 import { storeContent } from './content-rows.ts';
 import { conventionOf } from './conventions/registry.ts';
+import { withDataFacts } from './data/data-facts.ts';
 import { displayText, jsonOf } from './json.ts';
 import { LINKS_MAX } from './limits.ts';
 import { buildStep, type NormalizedStep, type StepFrame } from './normalized-step.ts';
@@ -53,7 +54,7 @@ export const normalizeOtlp = (
 ): NormalizedStep => {
   const { view, resource } = input;
   const convention = conventionOf(view, options.conventions);
-  const facts = convention.read(view);
+  const facts = withDataFacts(view, convention.read(view), options.redactor);
   const attributes = storeAttributes(view.attrs(), {
     redactor: options.redactor,
     mode: options.mode,
