@@ -56,7 +56,7 @@ export const repriceSubcommand: PriceSubcommand = {
       .addOption(dataOption())
       .action(async (typed: Typed, command) => {
         const { repriceLedger } = await import('./price-reprice.ts');
-        const { createPriceBook } = await import('../ledger/prices/registry.ts');
+        const { openPrices } = await import('./open-prices.ts');
         const world = worldOf(command, typed.data);
         const problems: ConfigProblem[] = [];
         const knownAtMs =
@@ -69,7 +69,8 @@ export const repriceSubcommand: PriceSubcommand = {
           knownAtMs,
           includeClosed: typed.includeClosed === true,
         };
-        process.exitCode = await repriceLedger(world, createPriceBook(), selection, typed.yes === true);
+        const { book } = await openPrices(world.config);
+        process.exitCode = await repriceLedger(world, book, selection, typed.yes === true);
       });
   },
 };

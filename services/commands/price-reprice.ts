@@ -28,7 +28,7 @@ const RUNS_MAX = 1_000_000;
 /** Calls that change: all of them are in memory until the difference has been shown. */
 const CHANGED_CALLS_MAX = 500_000;
 const STATES_AT_ONCE = 100;
-const RECORDS_AT_ONCE = 200;
+const RECORDS_AT_ONCE = 50;
 
 interface RunOfCalls {
   readonly key: string;

@@ -2,7 +2,7 @@ import type { CallBooking } from '../../schemas/ledger-entry.ts';
 import type { OutgoingRecord } from '../runtime/ports.ts';
 import { bookingOf } from './call-booking.ts';
 import { desiredCalls } from './desired.ts';
-import { recordToLedger } from './findings.ts';
+import { recordToLedger, withWitnessedCalls } from './findings.ts';
 import type { PriceBook } from './prices/price.ts';
 import { keptPrice, type Priced } from './prices/price-call.ts';
 import { type CallRepricing, REPRICED_CALLS_MAX, repriceStep } from './reprice-command.ts';
@@ -39,7 +39,8 @@ export const repriceRun = (
   const [tenantId, runId] = splitKey(state.key);
   const standing = [...state.books.values()].filter(({ booking }) => booking !== null && isMeant(booking));
   if (standing.length === 0) return { tenantId, runId, looked: 0, changed: [] };
-  const graph = buildRunGraph([...state.steps.values()].map((held) => held.evidence));
+  const evidence = [...state.steps.values()].map((held) => held.evidence);
+  const graph = buildRunGraph(withWitnessedCalls(evidence, state.findings));
   const run = { tenantId, runId, graph, wide: runWideOf(graph.steps) };
   const { here } = desiredCalls(graph, tenantId, runId, state.findings);
   const calls = new Map(here.map((call) => [call.call_id, call]));
