@@ -124,9 +124,9 @@ const PICO: Readonly<Record<string, readonly [input: number, read: number, outpu
 };
 const recomputed = (where = '1') =>
   engine.store.query<{ model: string; day: string; calls: string; booked: string | null; sql: string | null }>(
-    `WITH transform(model, {models:Array(String)}, {input:Array(Int128)}, toInt128(0)) AS i,
-          transform(model, {models:Array(String)}, {read:Array(Int128)}, toInt128(0)) AS r,
-          transform(model, {models:Array(String)}, {output:Array(Int128)}, toInt128(0)) AS o
+    `WITH indexOf({models:Array(String)}, ifNull(toString(model), '')) AS at,
+          toInt128({input:Array(Int64)}[at]) AS i, toInt128({read:Array(Int64)}[at]) AS r,
+          toInt128({output:Array(Int64)}[at]) AS o
      SELECT toString(model) AS model, toString(toDate(ts)) AS day, toString(sum(calls)) AS calls,
             toString(toInt128(sum(cost_usd) * 1000000000000)) AS booked,
             toString(sum(i * input_tokens + r * ifNull(cache_read_tokens, 0) + o * output_tokens)) AS sql
