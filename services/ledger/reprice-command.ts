@@ -6,9 +6,12 @@ import { type Outcome, ok, refused } from '../../schemas/outcome.ts';
 import type { PricedBooking } from './call-booking.ts';
 import type { Priced } from './prices/price-call.ts';
 
-/** The price one call is to stand with. It counts only for the call as it was seen: `pricing_key` says of what. */
+/** The price one call is to stand with. It counts only while the call is as it was seen: the keys say of what. */
 export interface CallRepricing extends Priced {
   readonly call_id: string;
+  /** What the booking was priced by when it was looked at. */
+  readonly seen_key: string;
+  /** What it is priced by with this price: the time a call took may count now, or no more. */
   readonly pricing_key: string;
 }
 
@@ -32,6 +35,7 @@ const HEX = /^[0-9a-f]{8,64}$/;
 const PRICED_CALL = z
   .strictObject({
     call_id: z.string().regex(HEX),
+    seen_key: z.string().regex(HEX),
     pricing_key: z.string().regex(HEX),
     cost_usd: z
       .string()
@@ -96,9 +100,11 @@ export const wantedPrices = (commands: readonly AgentStep[]): WantedPrices => {
     const read = readReprice(command);
     if (read.kind === 'refused') continue;
     for (const price of read.value) {
-      const key = keyOf(price.call_id, price.pricing_key);
-      const known = wanted.get(key);
-      if (known === undefined || isNewer(price, known)) wanted.set(key, price);
+      for (const of of new Set([price.seen_key, price.pricing_key])) {
+        const key = keyOf(price.call_id, of);
+        const known = wanted.get(key);
+        if (known === undefined || isNewer(price, known)) wanted.set(key, price);
+      }
     }
   }
   return wanted;
@@ -117,9 +123,9 @@ const isNewer = (a: WantedPrice, b: WantedPrice): boolean =>
 export const withWantedPrice = (priced: PricedBooking, wanted: WantedPrices, repricedAtMs: number): PricedBooking => {
   const price = wanted.get(keyOf(priced.booking.call_id, priced.pricing_key));
   if (price === undefined || price.atMs <= repricedAtMs) return priced;
-  const { cost_usd, price_id, unpriced_reason, untold, atMs } = price;
+  const { cost_usd, price_id, unpriced_reason, untold, pricing_key, atMs } = price;
   return {
-    ...priced,
+    pricing_key,
     booking: { ...priced.booking, cost_usd, price_id, unpriced_reason, untold },
     repricedAtMs: atMs,
   };

@@ -127,7 +127,7 @@ describe('the command', () => {
 
   test('that cannot be read is refused, never half followed', () => {
     const price = { cost_usd: '1.000000000000', price_id: 'x', unpriced_reason: null, untold: [] };
-    const good = { call_id: 'a'.repeat(32), pricing_key: 'b'.repeat(16), ...price };
+    const good = { call_id: 'a'.repeat(32), seen_key: 'b'.repeat(16), pricing_key: 'b'.repeat(16), ...price };
     const fold = createLedgerFold(TEST_PRICES);
     const decode = (step: AgentStep) =>
       fold.decode({ offset: 0, timestampMs: AT, key: null, value: encodeAgentStep(step), headers: {} }).kind;

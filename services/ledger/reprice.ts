@@ -44,13 +44,13 @@ export const repriceRun = (
   const run = { tenantId, runId, graph, wide: runWideOf(graph.steps) };
   const { here } = desiredCalls(graph, tenantId, runId, state.findings);
   const calls = new Map(here.map((call) => [call.call_id, call]));
-  const changed = standing.flatMap(({ booking }): readonly RepricedCall[] => {
+  const changed = standing.flatMap(({ booking, pricing_key: seen_key }): readonly RepricedCall[] => {
     const call = booking === null ? undefined : calls.get(booking.call_id);
     if (booking === null || call === undefined) return [];
     const { booking: anew, pricing_key } = bookingOf(call, run, prices, null);
     const price = keptPrice(anew);
     if (isSamePrice(keptPrice(booking), price)) return [];
-    return [{ booking, wanted: { call_id: booking.call_id, pricing_key, ...price } }];
+    return [{ booking, wanted: { call_id: booking.call_id, seen_key, pricing_key, ...price } }];
   });
   return { tenantId, runId, looked: standing.length, changed };
 };
