@@ -60,3 +60,43 @@ test('a step that is read anew says its score again under the same id, in a newe
   expect(second).toMatchObject({ name: 'new', score_id: first?.['score_id'] });
   expect(Number(second?.['version'])).toBeGreaterThan(Number(first?.['version']));
 });
+
+const NUMBERED = {
+  ...{ 'evaluation.0.name': 'hallucination', 'evaluation.0.value': '0', 'evaluation.0.by': 'judge-v2' },
+  ...{ 'evaluation.1.name': 'quality', 'evaluation.1.value': '0.9', 'evaluation.1.of': 'trace' },
+  ...{ 'evaluation.2.name': 'coherence', 'evaluation.2.label': 'coherent', 'evaluation.2.of': 'session' },
+  ...{ 'evaluation.3.name': 'says nothing' },
+};
+const targets = ({ scores }: ReturnType<typeof runBatches>) =>
+  scores.map(({ name, value, label, run_id, trace_id, span_id, evaluator }) => [
+    ...[name, value, label, evaluator],
+    ...[run_id, trace_id, span_id],
+  ]);
+
+test('a span that tells several evaluations tells of itself, of its trace and of its session', () => {
+  const step = stepOf('s', { step_kind: 'llm', parent_span_id: 'above', facts: NUMBERED });
+  const ran = runBatches([[step], [step]]);
+  expect(targets(ran)).toEqual([
+    ['hallucination', 0, null, 'judge-v2', 'run-1', 'trace-1', 's'],
+    ['quality', 0.9, null, 'scope-a', 'run-1', 'trace-1', ''],
+    ['coherence', null, 'coherent', 'scope-a', 'run-1', '', ''],
+  ]);
+  expect(new Set(ran.scores.map(({ score_id }) => score_id)).size).toBe(3);
+});
+
+test('a carrier of evaluations tells of the one span it links to, not of the span above it', () => {
+  const linkTo = (...traces: readonly string[]) => traces.map((trace_id) => ({ trace_id, span_id: 'judged' }));
+  const carrier = { step_kind: 'eval' as const, parent_span_id: 'above', facts: NUMBERED };
+  expect(targets(runBatches([[stepOf('c', { ...carrier, links: linkTo('t-2') })]]))).toEqual([
+    ['hallucination', 0, null, 'judge-v2', 't-2', 't-2', 'judged'],
+    ['quality', 0.9, null, 'scope-a', 't-2', 't-2', ''],
+    ['coherence', null, 'coherent', 'scope-a', 'run-1', '', ''],
+  ]);
+  // Links of a step of work, and several links, name no target.
+  for (const other of [{ step_kind: 'agent' as const, links: linkTo('t-2') }, { links: linkTo('t-2', 't-3') }])
+    expect(targets(runBatches([[stepOf('c', { ...carrier, ...other })]]))[0]?.slice(4)).toEqual([
+      'run-1',
+      'trace-1',
+      'c',
+    ]);
+});

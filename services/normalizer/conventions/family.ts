@@ -3,6 +3,7 @@ import type { Json } from '../json.ts';
 import { field } from '../json.ts';
 import type { SpanView } from '../span-view.ts';
 import type { CallFacts, ContentPart, StepFacts, Usage, UsageSemantics } from '../step-facts.ts';
+import { readEvaluations } from './evaluations.ts';
 import { readFlattened } from './flattened.ts';
 import { readIdentity } from './identity.ts';
 import { readLogMessage, readSpanEvents } from './message-events.ts';
@@ -109,6 +110,7 @@ export const readByKeys = (view: SpanView, keys: FamilyKeys, told: Told): StepFa
     attempt: readAttempt(view),
     isStreamed: boolAttr(view, of.isStreamed),
     flags,
+    facts: readEvaluations(view),
     content,
     contentKeys,
   };

@@ -4,6 +4,7 @@ import { contentDirection } from '../content-keys.ts';
 import type { Json } from '../json.ts';
 import type { SpanView } from '../span-view.ts';
 import type { CallFacts, ContentPart, Convention, StepFacts, Usage, UsageSemantics } from '../step-facts.ts';
+import { readEvaluations } from './evaluations.ts';
 import { isErrorResult } from './family.ts';
 import { readFlattened } from './flattened.ts';
 import { readIdentity } from './identity.ts';
@@ -238,6 +239,7 @@ const readGeneric = (view: SpanView): StepFacts => {
     attempt: readAttempt(view),
     isStreamed: boolAttr(view, STREAMED),
     flags: isAnswered ? [...flags, 'status_disbelieved'] : flags,
+    facts: readEvaluations(view),
     content,
     contentKeys: keys,
   };

@@ -2,6 +2,7 @@ import { KeyQuestion } from '../../../schemas/otlp/key-shape.ts';
 import type { StepKind } from '../../../schemas/step-kinds.ts';
 import type { SpanView } from '../span-view.ts';
 import type { CallFacts, ContentPart, Convention, StepFacts } from '../step-facts.ts';
+import { readEvaluations } from './evaluations.ts';
 import { isErrorResult } from './family.ts';
 import { readIdentity } from './identity.ts';
 import { isMessageEvent, readLogMessage, readSpanEvents } from './message-events.ts';
@@ -185,7 +186,7 @@ export const readGenAi = (view: SpanView, dialect: GenAiDialect = {}): StepFacts
     attempt: readAttempt(view),
     isStreamed: boolAttr(view, SAID.isStreamed),
     flags: [...flags, ...(view.eventName === DETAILS_EVENT && call !== undefined ? ['repeats_span'] : [])],
-    facts: readFacts(view),
+    facts: { ...readFacts(view), ...readEvaluations(view) },
     content: [...toolContent(toolArguments, toolResult), ...readContent(view)],
     contentKeys: presentKeys(view, ALL_CONTENT),
   };
