@@ -5,6 +5,7 @@ import type { PipelineReport } from '../runtime/pipeline.ts';
 import type { Clock, EventLog, Logger, Random, Store } from '../runtime/ports.ts';
 import type { ControlFeed } from './control-feed.ts';
 import type { Owner } from './owners.ts';
+import type { PriceUsage } from './priced-as.ts';
 
 export interface ApiSettings {
   readonly host: string;
@@ -29,6 +30,8 @@ export interface ApiDeps {
    * InvariantError for a state of another version.
    */
   readonly explainRun: (stateText: string) => RunExplanation;
+  /** What a booked call costs at a moment by the price book of today: the ledger's own rules. */
+  readonly priceUsage: PriceUsage;
   /** Teams and cost centres, first match wins. */
   readonly owners: readonly Owner[];
   /** Recorded traffic is being played in under tenant `demo`. */

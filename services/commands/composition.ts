@@ -1,10 +1,12 @@
 import { TOPICS } from '../../schemas/topics.ts';
 import type { Budget } from '../alerter/budgets/budget.ts';
+import type { ApiDeps } from '../api/deps.ts';
 import type { Owner } from '../api/owners.ts';
 import { createApi } from '../api/service.ts';
 import { explainRun } from '../ledger/explain.ts';
 import type { LoadedBook } from '../ledger/prices/book.ts';
 import { createPriceBook } from '../ledger/prices/registry.ts';
+import { priceStored } from '../ledger/stored-usage.ts';
 import { createLineageFold } from '../lineage/fold.ts';
 import { createNormalizerTask } from '../normalizer/service.ts';
 import type { DiskReserve } from '../receiver/disk-reserve.ts';
@@ -66,15 +68,18 @@ export const apiOf = (world: World, adapters: Adapters, pipeline: () => Pipeline
       ...portsOf(world),
       log: reservedLog(world, adapters),
       pipeline,
-      explainRun: explainer(adapters),
+      ...ledgerRules(adapters),
       demo,
     },
   );
 
 /** The ledger's own rules, lent to who shows its figures: services do not import each other. */
-const explainer = (adapters: Pick<Adapters, 'prices'>) => {
+const ledgerRules = (adapters: Pick<Adapters, 'prices'>): Pick<ApiDeps, 'explainRun' | 'priceUsage'> => {
   const prices = adapters.prices?.book ?? createPriceBook();
-  return (stateText: string) => explainRun(stateText, prices);
+  return {
+    explainRun: (stateText) => explainRun(stateText, prices),
+    priceUsage: (usage, tsMicros) => priceStored(prices, usage, tsMicros),
+  };
 };
 
 /** A start has better things to do; then a pass a minute. */

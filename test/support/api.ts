@@ -3,6 +3,7 @@ import type { ApiParts } from '../../services/api/deps.ts';
 import { buildApi } from '../../services/api/service.ts';
 import { explainRun } from '../../services/ledger/explain.ts';
 import { createPriceBook } from '../../services/ledger/prices/registry.ts';
+import { priceStored } from '../../services/ledger/stored-usage.ts';
 import { createAccess } from '../../services/runtime/access-tokens.ts';
 import { systemClock, systemRandom } from '../../services/runtime/clock.ts';
 import { createMemoryEventLog } from '../../services/runtime/event-log/memory.ts';
@@ -48,6 +49,7 @@ export const testContext = (store: Store, change: Partial<ApiParts> = {}): ApiPa
     ],
   }),
   explainRun: (stateText) => explainRun(stateText, TEST_BOOK),
+  priceUsage: (usage, tsMicros) => priceStored(TEST_BOOK, usage, tsMicros),
   owners: [],
   demo: true,
   ...change,

@@ -1,3 +1,4 @@
+import type { QueryParams } from '../../runtime/ports.ts';
 import { type Owner, UNALLOCATED } from '../owners.ts';
 import { FIGURES, type Figures } from './figures.ts';
 import { type Condition, type Query, READ_SETTINGS, type TimeRange, tenantIs, timeWithin, whereOf } from './query.ts';
@@ -61,6 +62,23 @@ export type CostRow = Figures & { readonly bucket?: string } & Readonly<Partial<
 
 /** Figures per group over [from, to), dearest first; with a step, per bucket in order of time. */
 export const costsQuery = (input: CostsInput): Query => {
+  const { where, keys, names, params } = costGroups(input);
+  const order = input.step === null ? 'sum(e.cost_usd) DESC, calls DESC' : 'bucket, sum(e.cost_usd) DESC, calls DESC';
+  return {
+    sql: `SELECT
+  ${[...keys, FIGURES].join(',\n  ')}
+FROM ledger_entries AS e
+${where}
+${names.length > 0 ? `GROUP BY ${names.join(', ')}\n` : ''}HAVING calls != 0 OR ifNull(sum(e.cost_usd), 0) != 0
+ORDER BY ${order}
+LIMIT {limit:UInt32}
+${READ_SETTINGS}`,
+    params: { ...params, limit: input.limit },
+  };
+};
+
+/** The parts every question over groups of entries has: which entries, and the groups' keys as SQL and by name. */
+export const costGroups = (input: Omit<CostsInput, 'limit'>) => {
   const asked = OWNER_DIMENSIONS.filter((name) => input.groupBy.includes(name) || input.filters[name] !== undefined);
   const owners = new Map<CostKey, Condition>(asked.map((name) => [name, ownerOf(name, input.owners ?? [])]));
   const filters = COST_KEYS.map((dimension): Condition | undefined => {
@@ -82,25 +100,14 @@ export const costsQuery = (input: CostsInput): Query => {
     input.step === null
       ? []
       : [`toDateTime(toStartOfInterval(e.ts, ${COST_STEPS[input.step].interval}, 'UTC'), 'UTC') AS bucket`];
-  const keys = [
-    ...bucket,
-    ...input.groupBy.map((dimension) => `${owners.get(dimension)?.sql ?? `e.${dimension}`} AS ${dimension}`),
-  ];
-  const names = [...(input.step === null ? [] : ['bucket']), ...input.groupBy];
-  const order = input.step === null ? 'sum(e.cost_usd) DESC, calls DESC' : 'bucket, sum(e.cost_usd) DESC, calls DESC';
   return {
-    sql: `SELECT
-  ${[...keys, FIGURES].join(',\n  ')}
-FROM ledger_entries AS e
-${where.sql}
-${names.length > 0 ? `GROUP BY ${names.join(', ')}\n` : ''}HAVING calls != 0 OR ifNull(sum(e.cost_usd), 0) != 0
-ORDER BY ${order}
-LIMIT {limit:UInt32}
-${READ_SETTINGS}`,
-    params: Object.assign(
-      { ...where.params, limit: input.limit },
-      ...[...owners.values()].map((owner) => owner.params),
-    ),
+    where: where.sql,
+    keys: [
+      ...bucket,
+      ...input.groupBy.map((dimension) => `${owners.get(dimension)?.sql ?? `e.${dimension}`} AS ${dimension}`),
+    ],
+    names: [...(input.step === null ? [] : ['bucket']), ...input.groupBy],
+    params: Object.assign({}, where.params, ...[...owners.values()].map((owner) => owner.params)) as QueryParams,
   };
 };
 

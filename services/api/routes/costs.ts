@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { ApiContext } from '../deps.ts';
+import { PRICED_AS, type PricedAs, type PricedFigures, sumPriced } from '../priced-as.ts';
 import { problem } from '../problem.ts';
 import {
   COST_KEYS,
@@ -13,6 +14,7 @@ import {
 } from '../queries/costs.ts';
 import { type AgentRow, agentsQuery } from '../queries/overview.ts';
 import type { TimeRange } from '../queries/query.ts';
+import { type UsageRow, type UsagesInput, usagesQuery } from '../queries/usages.ts';
 import { read } from '../reads.ts';
 import { tenantScope } from '../tenant-scope.ts';
 import { isoOf } from '../time.ts';
@@ -65,6 +67,77 @@ const checkBuckets = (step: CostStep | undefined, range: TimeRange): void => {
   }
 };
 
+/** Distinct usages priced in one answer: some hundred megabytes and a second or two at most. */
+const USAGES_MAX = 200_000;
+
+const asInput = z
+  .string()
+  .max(64)
+  .optional()
+  .describe(`Comma-separated, side by side: ${PRICED_AS.join(', ')}. Absent: only as recorded, in \`cost_usd\`.`)
+  .transform((text, check) => {
+    const names = (text ?? '').split(',').filter((name) => name !== '');
+    const unknown = names.filter((name) => !PRICED_AS.some((as) => as === name));
+    if (unknown.length > 0) check.addIssue(`unknown ${unknown.join(', ')}; allowed: ${PRICED_AS.join(', ')}`);
+    return PRICED_AS.filter((as) => names.includes(as));
+  });
+
+const pricedShape = z.object({
+  cost_usd: z.string().nullable(),
+  priced_calls: z.number(),
+  unpriced_calls: z.number(),
+});
+const asShape = z
+  .object({ recorded: pricedShape, effective: pricedShape, today: pricedShape })
+  .partial()
+  .optional()
+  .describe(
+    'recorded: as booked. effective: by the prices known now, each call at its own time. today: at prices of now.',
+  );
+
+type Scope = Omit<UsagesInput, 'limit' | 'isByTime'>;
+/** Of a group of figures, by its keys; the total has none. */
+type PricedGroups = ReadonlyMap<PricedAs, ReadonlyMap<string, PricedFigures>>;
+
+/** Prices the history anew in every way that was asked for. Throws 400 when that is too much for one answer. */
+const pricedGroups = async (context: ApiContext, as: readonly PricedAs[], scope: Scope): Promise<PricedGroups> => {
+  const names = [...(scope.step === null ? [] : ['bucket' as const]), ...scope.groupBy];
+  const priced = new Map<PricedAs, ReadonlyMap<string, PricedFigures>>();
+  for (const one of as) {
+    if (one === 'recorded') continue;
+    const isByTime = one === 'effective';
+    const rows = await read<UsageRow>(context, usagesQuery({ ...scope, isByTime, limit: USAGES_MAX + 1 }));
+    if (rows.length > USAGES_MAX)
+      throw problem(400, `as: more than ${USAGES_MAX} different usages in this range; take a shorter one, or filter`, {
+        parameter: 'as',
+      });
+    const atMicros = isByTime ? null : context.clock.nowMs() * 1000;
+    const groups = sumPriced(rows, context.priceUsage, atMicros, (row) => keyOfGroup(names, row));
+    const total = sumPriced(rows, context.priceUsage, atMicros, () => '');
+    priced.set(one, new Map([...groups, ...total]));
+  }
+  return priced;
+};
+
+const keyOfGroup = (
+  names: readonly (CostKey | 'bucket')[],
+  row: Partial<Record<CostKey | 'bucket', unknown>>,
+): string => (names.length === 0 ? '' : JSON.stringify(names.map((name) => row[name] ?? null)));
+
+const NONE: PricedFigures = { cost_usd: null, priced_calls: 0, unpriced_calls: 0 };
+
+/** The row, with what it comes to in each way. */
+const sideBySide = (row: CostRow, as: readonly PricedAs[], priced: PricedGroups, key: string) => {
+  if (as.length === 0) return { ...row };
+  const recorded = {
+    cost_usd: row.cost_usd,
+    priced_calls: row.known_calls,
+    unpriced_calls: row.calls - row.known_calls,
+  };
+  const ways = as.map((one) => [one, one === 'recorded' ? recorded : (priced.get(one)?.get(key) ?? NONE)] as const);
+  return { ...row, as: Object.fromEntries(ways) };
+};
+
 const getCosts = defineRoute({
   method: 'GET',
   path: '/costs',
@@ -77,6 +150,7 @@ const getCosts = defineRoute({
     to: momentInput('Calls before this moment; default: now.'),
     group_by: groupByInput,
     step: stepInput,
+    as: asInput,
     limit: limitInput(1000, GROUPS_MAX),
     ...filterShape,
   }),
@@ -85,25 +159,30 @@ const getCosts = defineRoute({
     range: rangeShape,
     group_by: z.array(z.string()),
     step: z.string().nullable(),
-    total: figuresShape.nullable().describe('Over all groups, also those beyond `limit`; null: no call in the range.'),
-    groups: z.array(figuresShape.catchall(z.unknown())),
+    total: figuresShape
+      .extend({ as: asShape })
+      .nullable()
+      .describe('Over all groups, also those beyond `limit`; null: no call in the range.'),
+    groups: z.array(figuresShape.extend({ as: asShape }).catchall(z.unknown())),
     is_cut: z.boolean(),
   }),
   run: async ({ caller, query }, context) => {
     const range = rangeOf(query, context.clock.nowMs());
     checkBuckets(query.step, range);
-    const { tenant, from: _from, to: _to, group_by, step, limit, ...filters } = query;
+    const { tenant, from: _from, to: _to, group_by, step = null, as, limit, ...filters } = query;
     const scope = { tenant: tenantScope(caller, tenant), range, filters, owners: context.owners };
-    const [total, groups] = await Promise.all([
+    const [[total], groups, priced] = await Promise.all([
       read<CostRow>(context, costsQuery({ ...scope, groupBy: [], step: null, limit: 1 })),
-      read<CostRow>(context, costsQuery({ ...scope, groupBy: group_by, step: step ?? null, limit: limit + 1 })),
+      read<CostRow>(context, costsQuery({ ...scope, groupBy: group_by, step, limit: limit + 1 })),
+      pricedGroups(context, as, { ...scope, groupBy: group_by, step }),
     ]);
+    const names = [...(step === null ? [] : ['bucket' as const]), ...group_by];
     return {
       range: rangeJson(range),
       group_by,
-      step: step ?? null,
-      total: total[0] ?? null,
-      groups: groups.slice(0, limit).map((row) => ({ ...row })),
+      step,
+      total: total === undefined ? null : sideBySide(total, as, priced, ''),
+      groups: groups.slice(0, limit).map((row) => sideBySide(row, as, priced, keyOfGroup(names, row))),
       is_cut: groups.length > limit,
     };
   },
