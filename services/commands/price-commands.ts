@@ -1,9 +1,11 @@
 import type { Command } from 'commander';
+import { checkSubcommand } from './price-check-command.ts';
+import { listSubcommand } from './price-list-command.ts';
 import { closeSubcommand, repriceSubcommand } from './price-reprice-command.ts';
 import type { PriceSubcommand, WorldOf } from './price-subcommand.ts';
 
 /** What stands below `tacho price`, in the order its help shows. */
-const SUBCOMMANDS: readonly PriceSubcommand[] = [repriceSubcommand, closeSubcommand];
+const SUBCOMMANDS: readonly PriceSubcommand[] = [listSubcommand, checkSubcommand, repriceSubcommand, closeSubcommand];
 
 /** `tacho price …`: the price book looked at, checked, and applied anew. */
 export const addPriceCommands = (program: Command, worldOf: WorldOf): void => {

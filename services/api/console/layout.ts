@@ -22,6 +22,7 @@ const NAV: readonly NavEntry[] = [
     counted: 'in 24 hours, not reviewed',
   },
   { path: '/budgets', label: 'Budgets', count: (found) => found.tight_budgets, counted: 'over 80 %' },
+  { path: '/prices', label: 'Prices' },
   { path: '/policies', label: 'Policies' },
   { path: '/lineage', label: 'Lineage' },
   { path: '/pipeline', label: 'Pipeline' },

@@ -17,6 +17,7 @@ import { lineagePage } from './pages/lineage.ts';
 import { overviewPage } from './pages/overview.ts';
 import { pipelinePage } from './pages/pipeline.ts';
 import { policiesPage } from './pages/policies.ts';
+import { pricesPage } from './pages/prices.ts';
 import { runPage } from './pages/run.ts';
 import { runsPage } from './pages/runs.ts';
 import { sessionPage } from './pages/session.ts';
@@ -57,6 +58,7 @@ const PAGES: readonly PageEntry[] = [
     render: (view, request) => violationPage(view, paramOf(request, 'violation_id')),
   },
   { path: '/budgets', render: budgetsPage },
+  { path: '/prices', render: pricesPage },
   { path: '/policies', render: policiesPage },
   { path: '/lineage', render: lineagePage },
   { path: '/pipeline', render: pipelinePage },

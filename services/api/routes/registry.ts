@@ -4,8 +4,10 @@ import { controlRoutes } from './control.ts';
 import { costRoutes } from './costs.ts';
 import { incidentRoutes } from './incidents.ts';
 import { lineageRoutes } from './lineage.ts';
+import { lineageDataRoutes } from './lineage-data.ts';
 import { pipelineRoutes } from './pipeline.ts';
 import { policyRoutes } from './policies.ts';
+import { priceRoutes } from './prices.ts';
 import type { Route } from './route.ts';
 import { runCallRoutes } from './run-calls.ts';
 import { runRoutes } from './runs.ts';
@@ -21,7 +23,9 @@ export const apiRoutes: readonly Route[] = [
   ...runRoutes,
   ...runCallRoutes,
   ...lineageRoutes,
+  ...lineageDataRoutes,
   ...costRoutes,
+  ...priceRoutes,
   ...violationRoutes,
   ...policyRoutes,
   ...incidentRoutes,

@@ -1,9 +1,10 @@
 import { decimalText } from '../../../schemas/decimal.ts';
+import { hash128 } from '../../../schemas/identity.ts';
 import type { Row, Store } from '../../runtime/ports.ts';
 import { utcMicrosText, utcMillisText } from '../utc-time.ts';
 import type { FoundPriceFile, LoadedBook } from './book.ts';
 import { CATALOGUE_NAME, type ListedPrice, listedPrices } from './catalogue.ts';
-import { chargedPrice, type OwnPrice } from './own-price.ts';
+import { type Capacity, chargedPrice, type OwnPrice } from './own-price.ts';
 import { type Price, RATE_DECIMALS } from './price.ts';
 
 /** The tables `price_books` and `prices`: every book that priced, whole, and what each price_id stands for. */
@@ -23,15 +24,16 @@ export const createPriceBookStore = (store: Store): PriceBookStore => ({
   keep: async (loaded, atMs, signal) => {
     const { hash } = loaded.book;
     const loaded_at = utcMillisText(atMs);
-    const [known] = await store.query<{ readonly books: string }>(
-      'SELECT count() AS books FROM price_books WHERE price_book = {hash:String}',
-      { hash },
+    const [last] = await store.query<{ readonly hash: string }>(
+      'SELECT argMax(price_book, loaded_at) AS hash FROM price_books',
+      {},
       signal,
     );
-    if (known !== undefined && known.books !== '0') return;
+    if (last?.hash === hash) return;
     const frame = { price_book: hash, loaded_at };
     const rows = [
       ...loaded.own.map((own) => ownRow(own, frame)),
+      ...loaded.capacity.map((one) => capacityRow(one, frame)),
       ...listedPrices().map((one) => listedRow(one, frame)),
     ];
     // The book after its prices: what stands in price_books has all its prices in the other table.
@@ -90,6 +92,13 @@ const ownRow = (own: OwnPrice, frame: Frame): Row => {
     percent_off: own.share === null ? null : percentText(own.share),
     ...frame,
   };
+};
+
+/** Its units stand where a local model's figures would: both say how much of it there is. */
+const capacityRow = ({ price, units }: Capacity, frame: Frame): Row => {
+  const row = ownRow(price, frame);
+  const price_id = `capacity:${price.id}#${hash128([String(row['price_id']), String(units), String(price.from)]).slice(0, 8)}`;
+  return { ...row, price_id, source: 'capacity', local_model: JSON.stringify({ units }) };
 };
 
 const listedRow = ({ price, model }: ListedPrice, frame: Frame): Row => ({

@@ -1,10 +1,10 @@
 import type { ConfigProblem } from '../../runtime/errors.ts';
 import { utcMicrosText } from '../utc-time.ts';
 import { createCatalogue } from './catalogue.ts';
-import { type OwnPrice, ownPricesOf, type Selector } from './own-price.ts';
+import { type Capacity, capacityOf, type OwnPrice, ownPricesOf, type Selector } from './own-price.ts';
 import { createOwnSource } from './own-source.ts';
 import { bookOf, type PriceBook } from './price.ts';
-import { readPriceFile, type WrittenCapacity, type WrittenCurrencyRate, type WrittenPrice } from './price-file.ts';
+import { readPriceFile, type WrittenCurrencyRate, type WrittenPrice } from './price-file.ts';
 
 /** A file of a price folder: its text, or why it cannot be had. */
 export interface FoundPriceFile {
@@ -24,7 +24,7 @@ export interface BookNote {
 export interface LoadedBook {
   readonly book: PriceBook;
   readonly own: readonly OwnPrice[];
-  readonly capacity: readonly WrittenCapacity[];
+  readonly capacity: readonly Capacity[];
   readonly currencies: readonly WrittenCurrencyRate[];
   readonly notes: readonly BookNote[];
   /** Texts by path. */
@@ -49,17 +49,18 @@ export const loadPriceBook = (files: readonly FoundPriceFile[]): BookRead => {
     .flatMap((file) => file.currencies)
     .sort((a, b) => a.from - b.from || (a.known_since ?? 0) - (b.known_since ?? 0));
   const prices = good.flatMap((file) => file.prices);
-  const capacity = good.flatMap((file) => file.capacity);
+  const written = good.flatMap((file) => file.capacity);
   const problems = [
     ...doubledRates(currencies),
-    ...[...prices, ...capacity].flatMap((price) => currencyProblems(price, ratesIn(currencies, price.currency))),
+    ...[...prices, ...written].flatMap((price) => currencyProblems(price, ratesIn(currencies, price.currency))),
   ];
   if (problems.length > 0) return { kind: 'refused', problems };
   const own = prices.flatMap((price) => ownPricesOf(price, ratesIn(currencies, price.currency)));
   const overlapping = overlaps(own);
   if (overlapping.length > 0) return { kind: 'refused', problems: overlapping };
+  const capacity = written.flatMap((one) => capacityOf(one, ratesIn(currencies, one.currency)));
   const list = createCatalogue();
-  const sources = own.length === 0 ? [list] : [createOwnSource(own, list), list];
+  const sources = own.length + capacity.length === 0 ? [list] : [createOwnSource(own, list, capacity), list];
   const texts = Object.fromEntries(files.map(({ path, text }) => [path, text ?? '']));
   return { kind: 'loaded', book: bookOf(sources), own, capacity, currencies, notes: gaps(own), files: texts };
 };

@@ -25,7 +25,7 @@ export interface LineItem {
   /** USD per `per` units, decimal text. */
   readonly rate_usd: string;
   readonly per: number;
-  /** Rounded for show; the total is rounded once from the exact sum. */
+  /** Rounded so that the lines come to the total, which is rounded once from the exact sum. */
   readonly cost_usd: string;
 }
 
@@ -80,7 +80,7 @@ const QUANTITY_DECIMALS = 15;
 const LINE_SCALE = 10n ** BigInt(RATE_DECIMALS + QUANTITY_DECIMALS) * COMMON_PER;
 
 interface OpenLine {
-  readonly item: LineItem;
+  readonly item: Omit<LineItem, 'cost_usd'>;
   readonly exact: bigint;
 }
 
@@ -95,15 +95,34 @@ export const explainCost = (price: Price, usage: BilledUsage): CostExplanation =
   const tokens = isSoldByQuantity ? NO_LINES : tokenLines(price, usage, promptTokens);
   const requests = lineOf(price, 'requests', usage.calls, [REQUESTS_RATE_KEY], promptTokens);
   const lines = [...quantities.lines, ...tokens.lines, ...(requests === null ? [] : [requests])];
-  const exact = lines.reduce((sum, line) => sum + line.exact, 0n);
+  const whole = tokens.unpriced.length === 0;
+  const shares = sharesOf(lines.map((line) => line.exact));
   return {
     price_id: price.price_id,
-    lines: lines.map((line) => line.item),
+    lines: lines.map((line, at) => ({ ...line.item, cost_usd: formatCost(shares[at] ?? 0n) })),
     unpriced_quantities: [...quantities.unpriced, ...use.unknown],
     unknown_parts: use.unknown,
     isByDuration: use.modelled.size > 0,
-    cost_usd: tokens.unpriced.length === 0 ? roundLine(exact) : null,
+    cost_usd: whole ? formatCost(shares.reduce((sum, share) => sum + share, 0n)) : null,
   };
+};
+
+/**
+ * Exact amounts → units of 10^-COST_DECIMALS that come to their sum rounded once: each rounded down, and what is left given
+ * to those that lost most (of equals to the first).
+ */
+const sharesOf = (exact: readonly bigint[]): readonly bigint[] => {
+  const units = exact.map((amount) => amount * 10n ** BigInt(COST_DECIMALS));
+  const down = units.map((amount) => amount / LINE_SCALE);
+  const total = divideHalfEven(
+    units.reduce((sum, amount) => sum + amount, 0n),
+    LINE_SCALE,
+  );
+  const left = Number(total - down.reduce((sum, amount) => sum + amount, 0n));
+  const lost = units.map((amount, at) => ({ at, rest: amount % LINE_SCALE }));
+  lost.sort((a, b) => (a.rest === b.rest ? a.at - b.at : a.rest > b.rest ? -1 : 1));
+  const more = new Set(lost.slice(0, left).map(({ at }) => at));
+  return down.map((amount, at) => (more.has(at) ? amount + 1n : amount));
 };
 
 interface Lines {
@@ -164,14 +183,13 @@ const lineOf = (
   if (key === undefined || rate === undefined || scaled === null) return null;
   const usd = rateFor(rate, promptTokens);
   const exact = scaled * usd * (COMMON_PER / rate.per);
-  const item: LineItem = {
+  const item = {
     bucket,
     quantity,
     basis,
     rate_key: key,
     rate_usd: formatCost(divideHalfEven(usd, 10n ** BigInt(RATE_DECIMALS - COST_DECIMALS))),
     per: Number(rate.per),
-    cost_usd: roundLine(exact),
   };
   return { item, exact };
 };
@@ -187,6 +205,3 @@ const promptTokensPerCall = ({ tokens, calls }: BilledUsage): number =>
     (tokens.cache_write_1h_tokens ?? 0) +
     (tokens.audio_input_tokens ?? 0)) /
   Math.max(1, calls);
-
-const roundLine = (exact: bigint): string =>
-  formatCost(divideHalfEven(exact * 10n ** BigInt(COST_DECIMALS), LINE_SCALE));

@@ -2,8 +2,8 @@ import { hash128 } from '../../../schemas/identity.ts';
 import { divideHalfEven } from '../money.ts';
 import { canonicalProvider } from './catalogue.ts';
 import { lookupNames } from './match.ts';
-import { type Price, type PriceQuery, perOf, RATE_DECIMALS, type Rate } from './price.ts';
-import { scaledAmount, type WrittenCurrencyRate, type WrittenPrice } from './price-file.ts';
+import { EACH, type Price, type PriceQuery, perOf, RATE_DECIMALS, type Rate } from './price.ts';
+import { scaledAmount, type WrittenCapacity, type WrittenCurrencyRate, type WrittenPrice } from './price-file.ts';
 import { isListedTier } from './tiers.ts';
 
 /** What a price of a file is asked by. null: any. */
@@ -34,7 +34,21 @@ export interface OwnPrice {
   readonly local: Price['local'];
 }
 
+/** Bought by the hour beside what is used: its price for one unit's hour is `each_unit_hours`. */
+export interface Capacity {
+  readonly price: OwnPrice;
+  readonly units: number;
+}
+
 const ONE = 10n ** BigInt(RATE_DECIMALS);
+
+/** Capacity as written → in USD, as `ownPricesOf`. */
+export const capacityOf = (written: WrittenCapacity, rates: readonly WrittenCurrencyRate[]): readonly Capacity[] => {
+  const { model = '*', per_unit_hour, units, ...rest } = written;
+  return ownPricesOf({ ...rest, models: [model], rates: { [`${EACH}unit_hours`]: per_unit_hour } }, rates).map(
+    (price) => ({ price, units }),
+  );
+};
 
 /**
  * Prices as written → in USD: one for each stretch in which the currency's rate stays the same. `rates`: of all files,

@@ -1,6 +1,6 @@
 import { hash128 } from '../../../schemas/identity.ts';
 import { canonicalProvider } from './catalogue.ts';
-import { type AskedOf, askedOf, chargedPrice, fitOf, type OwnPrice } from './own-price.ts';
+import { type AskedOf, askedOf, type Capacity, chargedPrice, fitOf, type OwnPrice } from './own-price.ts';
 import { isPrice, type Price, type PriceAnswer, type PriceQuery, type PriceSource } from './price.ts';
 
 /** Prices remembered by question and base; a book that is asked of more starts anew. */
@@ -8,9 +8,14 @@ const REMEMBERED_MAX = 10_000;
 
 /**
  * The prices of a user's own files, before `list`, the public ones. A discount is off what the book has without it: a
- * tier's off what the same caller pays for the listed tier, any other off the list.
+ * tier's off what the same caller pays for the listed tier, any other off the list. `beside`: what the files say besides,
+ * which prices no call and is part of what the book is.
  */
-export const createOwnSource = (prices: readonly OwnPrice[], list: PriceSource): PriceSource => {
+export const createOwnSource = (
+  prices: readonly OwnPrice[],
+  list: PriceSource,
+  beside: readonly Capacity[] = [],
+): PriceSource => {
   const remembered = new Map<OwnPrice, Map<string, Price>>();
   let held = 0;
   const charged = (own: OwnPrice, base: Price | null): Price => {
@@ -48,7 +53,7 @@ export const createOwnSource = (prices: readonly OwnPrice[], list: PriceSource):
 
   return {
     name: 'own',
-    hash: hash128(prices.map((price) => JSON.stringify(price, plain))),
+    hash: hash128([...prices, ...beside].map((one) => JSON.stringify(one, plain))),
     find: (query) => answer(query, askedOf(query, providerOf(query, list)), true),
   };
 };

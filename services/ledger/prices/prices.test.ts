@@ -210,12 +210,12 @@ describe('the bill', () => {
     expect(explainCost(whisper, heard).cost_usd).toBe('0.001250000000');
   });
 
-  test('a total is rounded once, not line by line', () => {
+  test('a total is rounded once, not line by line, and the lines come to it', () => {
     const source = tableSource('t', { m: { input_mtok: '0.0000004', output_mtok: '0.0000004' } });
     const price = source.find(queryOf(null, 'm'));
     if (!isPrice(price)) throw new Error('no price');
     const bill = explainCost(price, usageOf({ input_tokens: 1, output_tokens: 1 }));
-    expect(bill.lines.map((line) => line.cost_usd)).toEqual(['0.000000000000', '0.000000000000']);
+    expect(bill.lines.map((line) => line.cost_usd)).toEqual(['0.000000000001', '0.000000000000']);
     expect(bill.cost_usd).toBe('0.000000000001');
   });
 
