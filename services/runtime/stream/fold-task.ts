@@ -3,6 +3,7 @@ import { ONLY_FOR_HEADER } from '../../../schemas/topics.ts';
 import type { LogRecord, OutgoingRecord, Row, Store } from '../ports.ts';
 import { DEAD_LETTER_TABLE, deadLetterOf, deadLetterRow, deadLetterTable } from './dead-letters.ts';
 import { readStates } from './run-states.ts';
+import { createStateCache, type Held } from './state-cache.ts';
 import { utcMillis } from './time.ts';
 import {
   type BatchOutput,
@@ -58,8 +59,6 @@ export interface Fold<Input, State> {
   };
 }
 
-/** Keys kept in memory per partition; beyond it the oldest touched are read from `run_state` again. */
-const CACHED_KEYS_MAX = 5_000;
 /** A state of a long run has megabytes; an insert of more than this is cut into several. */
 const INSERT_BYTES_MAX = 16 * 1024 * 1024;
 
@@ -82,30 +81,21 @@ interface Place {
 }
 
 const createFoldProcessor = <Input, State>(fold: Fold<Input, State>, place: Place, store: Store): BatchProcessor => {
-  // Insertion order = age of last touch. Holds states as of the end of the last landed batch only.
-  const cache = new Map<string, State>();
-  const pending = new WeakMap<BatchOutput, ReadonlyMap<string, State>>();
+  // Holds states as of the end of the last landed batch only.
+  const cache = createStateCache<State>();
+  const pending = new WeakMap<BatchOutput, ReadonlyMap<string, Held<State>>>();
 
   return {
     ...(fold.variant === undefined ? {} : { variant: fold.variant.current }),
     build: async (batch, signal) => {
       const variant = await readyVariant(fold, batch, signal);
       const { inputs, refused } = decodeAll(fold, batch);
-      const states = await loadStates(fold, store, place, batch, [...inputs.keys()], cache, signal);
+      const states = await loadStates(fold, store, place, batch, [...inputs.keys()], cache.get, signal);
       const { output, next } = stepAll(fold, { ...batch, variant }, inputs, states, refused);
       pending.set(output, next);
       return output;
     },
-    landed: (_batch, output) => {
-      for (const [key, state] of pending.get(output) ?? []) {
-        cache.delete(key);
-        cache.set(key, state);
-      }
-      for (const key of cache.keys()) {
-        if (cache.size <= CACHED_KEYS_MAX) break;
-        cache.delete(key);
-      }
-    },
+    landed: (_batch, output) => cache.keep(pending.get(output) ?? new Map()),
   };
 };
 
@@ -151,15 +141,15 @@ const loadStates = async <Input, State>(
   place: Place,
   batch: RecordBatch,
   keys: readonly string[],
-  cache: ReadonlyMap<string, State>,
+  cached: (key: string) => State | undefined,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, State>> => {
   const states = new Map<string, State>();
   const missing: string[] = [];
   for (const key of keys) {
-    const cached = cache.get(key);
-    if (cached === undefined) missing.push(key);
-    else states.set(key, cached);
+    const known = cached(key);
+    if (known === undefined) missing.push(key);
+    else states.set(key, known);
   }
   const stored = readStates(store, { service: fold.service, ...place, first: batch.first }, missing, signal);
   for await (const [key, text] of stored) states.set(key, fold.parse(text));
@@ -172,18 +162,19 @@ const stepAll = <Input, State>(
   inputs: ReadonlyMap<string, readonly Input[]>,
   states: ReadonlyMap<string, State>,
   refused: Refused,
-): { readonly output: BatchOutput; readonly next: ReadonlyMap<string, State> } => {
+): { readonly output: BatchOutput; readonly next: ReadonlyMap<string, Held<State>> } => {
   const loggedAtMs = batch.records.reduce((latest, record) => Math.max(latest, record.timestampMs), 0);
   const version = versionOf(loggedAtMs, batch.end);
   const context: FoldContext = { batchId: batch.batchId, loggedAtMs, version, variant: batch.variant };
-  const next = new Map<string, State>();
+  const next = new Map<string, Held<State>>();
   const merged = new Map<string, { readonly identity: readonly string[]; readonly rows: Row[] }>();
   const stateRows: Row[] = [];
   const produce: OutgoingRecord[] = [];
   const hours = new Set<number>();
   for (const [key, list] of inputs) {
     const stepped = fold.step(states.get(key) ?? fold.empty(key), list, context);
-    next.set(key, stepped.state);
+    const text = fold.serialise(stepped.state);
+    next.set(key, { state: stepped.state, chars: text.length });
     for (const table of stepped.tables) {
       const into = merged.get(table.table) ?? { identity: table.identity, rows: [] };
       into.rows.push(...table.rows);
@@ -198,7 +189,7 @@ const stepAll = <Input, State>(
       partition: batch.partition,
       run_key: key,
       as_of: batch.end,
-      state: fold.serialise(stepped.state),
+      state: text,
       batch_id: batch.batchId,
       logged_at: utcMillis(loggedAtMs),
     });
