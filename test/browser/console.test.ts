@@ -92,6 +92,7 @@ describe.skipIf(!canBrowse)('the console in Chromium', () => {
     `/violations/${FLOW_VIOLATION}`,
     '/budgets',
     '/budgets?tenant=nobody',
+    '/prices',
     '/policies',
     '/pipeline',
     '/connect',

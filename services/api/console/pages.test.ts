@@ -59,6 +59,8 @@ describe('the console', () => {
     '/violations/d00dd00dd00dd00dd00dd00dd00dd002',
     '/budgets',
     '/budgets?tenant=nobody',
+    '/prices',
+    '/prices?tenant=nobody',
     '/policies',
     '/pipeline',
     '/connect',

@@ -187,7 +187,7 @@ SELECT provider, model, is_local, calls, priced_calls, runs, output_tokens, toSt
   if(runs = 0, NULL, toString(divideDecimal(cost, toDecimal128(runs, 0), 12))) AS usd_per_run,
   if(ifNull(priced_output, 0) <= 0, NULL, toString(divideDecimal(cost * 1000, toDecimal128(assumeNotNull(priced_output), 0), 12))) AS usd_per_1k_output
 FROM (
-  SELECT toString(e.provider) AS provider, toString(e.model) AS model, max(has(local_ids, e.price_id)) = 1 AS is_local,
+  SELECT toString(e.provider) AS provider, toString(e.model) AS model, toBool(max(has(local_ids, e.price_id))) AS is_local,
     sum(e.calls) AS calls, sumIf(e.calls, e.cost_usd IS NOT NULL) AS priced_calls,
     uniqExactIf(e.run_id, e.cost_usd IS NOT NULL) AS runs, ${told(OUTPUT)} AS output_tokens, sum(e.cost_usd) AS cost,
     sumIf(ifNull(e.output_tokens, 0) + ifNull(e.reasoning_tokens, 0) + ifNull(e.audio_output_tokens, 0), e.cost_usd IS NOT NULL) AS priced_output
