@@ -201,8 +201,9 @@ const askNeighbours = async (
   return kept;
 };
 
-const piecesOf = (nodes: readonly NodeName[]): readonly (readonly NodeName[])[] => {
-  const pieces: NodeName[][] = [];
+/** Nodes in pieces whose ids fit the address of one query. */
+export const piecesOf = <Node extends NodeName>(nodes: readonly Node[]): readonly (readonly Node[])[] => {
+  const pieces: Node[][] = [];
   let bytes = 0;
   for (const node of nodes) {
     const size = encodeURIComponent(node.id.toWellFormed()).length + 30;

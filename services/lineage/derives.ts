@@ -164,18 +164,18 @@ const inTime = (reads: readonly Flow[], writes: readonly Flow[]): readonly Desir
   return edges;
 };
 
+/** Told by the first writing it may have gone into: from then on the one may stand in the other, however well that is known. */
 const pairOf = (
   source: Source,
   writes: readonly Flow[],
   conversations: ReadonlyMap<string | null, readonly Flow[]>,
 ): DesiredEdge => {
-  const within = [...source.firstEndIn]
-    .flatMap(([name, end]) => firstAfter(conversations.get(name) ?? [], end) ?? [])
-    .sort(byStart)[0];
-  const write = within ?? firstAfter(writes, source.firstEnd) ?? writes[0];
+  const isContext = [...source.firstEndIn].some(
+    ([name, end]) => firstAfter(conversations.get(name) ?? [], end) !== undefined,
+  );
+  const write = firstAfter(writes, source.firstEnd);
   if (write === undefined) throw new InvariantError(`nothing writes after ${source.key}`);
-  const told = { flags: [...source.flags], to_fields: [] };
-  return edgeOf(source.node, write, within === undefined ? 'order' : 'context', told);
+  return edgeOf(source.node, write, isContext ? 'context' : 'order', { flags: [...source.flags], to_fields: [] });
 };
 
 /** The first of some writes, in order of time, that began no earlier than something ended. */

@@ -9,28 +9,29 @@ import {
   readRunLineage,
   WALK_DEPTH_MAX,
   WALK_EDGES_MAX,
+  type Walk,
   walkLineage,
 } from '../lineage-reads.ts';
 import { type EdgeRow, type NodeRow, nodesQuery } from '../queries/lineage.ts';
-import type { TimeRange } from '../queries/query.ts';
+import { FLOW_LEVELS } from '../queries/lineage-flow.ts';
 import { findRun, read } from '../reads.ts';
 import { onlyTenant, tenantScope } from '../tenant-scope.ts';
 import { isoOf } from '../time.ts';
-import { limitInput, momentInput, rangeOf, runIdParams, tenantInput, text } from './inputs.ts';
+import { limitInput, runIdParams, tenantInput, text } from './inputs.ts';
+import {
+  evidenceInput,
+  flowGapsShape,
+  followData,
+  levelsFrom,
+  lineageRange,
+  nodeInput,
+  nodeShape,
+  rangeInputs,
+  readFlowGaps,
+} from './lineage-inputs.ts';
 import { defineRoute, noBody, noParams, type Route } from './route.ts';
 import { rangeShape } from './shapes.ts';
 
-const DAY_MS = 86_400_000;
-/** Lineage is asked across runs: a day shows too few of them. */
-const RANGE_DAYS = 30;
-/** `KIND:ID` with the longest id a name can have. */
-const NODE_CHARS_MAX = 1_024;
-
-const nodeShape = z.object({
-  node: z.string().describe('KIND:ID'),
-  kind: z.enum(NODE_KINDS),
-  id: z.string(),
-});
 const endsShape = z.object({
   from_kind: z.enum(NODE_KINDS),
   from_id: z.string(),
@@ -102,16 +103,6 @@ const getRunLineage = defineRoute({
   },
 });
 
-/** The range asked for; without `from` it begins a month before its end. */
-const lineageRange = (input: { from?: string | undefined; to?: string | undefined }, nowMs: number): TimeRange => {
-  const range = rangeOf(input, nowMs);
-  return input.from === undefined ? { fromMs: range.toMs - RANGE_DAYS * DAY_MS, toMs: range.toMs } : range;
-};
-const rangeInputs = {
-  from: momentInput(`Edges whose first step is at or after this moment; default: ${RANGE_DAYS} days before \`to\`.`),
-  to: momentInput('Default: now.'),
-};
-
 const getLineage = defineRoute({
   method: 'GET',
   path: '/lineage',
@@ -119,11 +110,7 @@ const getLineage = defineRoute({
   needs: 'read',
   params: noParams,
   query: z.strictObject({
-    node: z
-      .string()
-      .min(1)
-      .max(NODE_CHARS_MAX)
-      .describe('KIND:ID; KIND ends at the first colon, ID may hold anything: `dataset:postgres://db:5432/orders`.'),
+    node: nodeInput,
     direction: z.enum(['up', 'down', 'both']).default('both'),
     depth: z
       .string()
@@ -133,6 +120,11 @@ const getLineage = defineRoute({
       .optional()
       .transform((value) => value ?? 3)
       .describe(`Edges away from the node, 1 to ${WALK_DEPTH_MAX}; 3 when absent.`),
+    follow: z
+      .enum(['edges', 'data'])
+      .default('edges')
+      .describe('`data`: only what derives from what, in time: down from a run is what it may have spoiled.'),
+    evidence: evidenceInput,
     ...rangeInputs,
     tenant: tenantInput,
   }),
@@ -143,12 +135,24 @@ const getLineage = defineRoute({
     direction: z.enum(['up', 'down', 'both']),
     depth: z.number(),
     range: rangeShape,
-    nodes: z.array(nodeShape.extend({ distance: z.number().describe('Edges away; negative: up.') })),
+    nodes: z.array(
+      nodeShape.extend({
+        distance: z.number().describe('Edges away; negative: up.'),
+        since: z.string().optional().describe('Of data: the first moment (up: the last) it can have arrived (left).'),
+      }),
+    ),
     edges: z.array(
-      endsShape.extend({ runs: z.number(), first_ts: z.string(), last_ts: z.string(), last_run_id: z.string() }),
+      endsShape.extend({
+        runs: z.number(),
+        first_ts: z.string(),
+        last_ts: z.string(),
+        last_run_id: z.string(),
+        evidence_level: z.enum(FLOW_LEVELS).optional().describe('Of `derives`: the strongest evidence of any run.'),
+      }),
     ),
     truncated: z.boolean().describe('There is more within the depth than is shown.'),
     limits: z.object({ edges_max: z.number(), depth_max: z.number() }),
+    unknown: flowGapsShape,
   }),
   run: async ({ caller, query }, context) => {
     const node = parseNode(query.node);
@@ -156,19 +160,30 @@ const getLineage = defineRoute({
     const tenants = await readNodeTenants(context, tenantScope(caller, query.tenant), node, range);
     const { tenant_id } = onlyTenant(tenants, `node ${query.node} in the edges of that range`);
     const { direction, depth } = query;
-    const walk = await walkLineage(context, { tenant: tenant_id, node, direction, depth, range });
+    const ask = { tenant: tenant_id, node, direction, depth, range };
+    const [walk, unknown] = await Promise.all([
+      query.follow === 'data'
+        ? followData(context, ask, levelsFrom(query.evidence))
+        : walkLineage(context, ask).then(plainWalk),
+      readFlowGaps(context, tenant_id, range),
+    ]);
     return {
       tenant_id,
       node: { node: nodeText(node), ...node },
       direction,
       depth,
       range: { from: isoOf(range.fromMs), to: isoOf(range.toMs) },
-      nodes: [...walk.distances].map(([key, distance]) => ({ node: key, ...parseNode(key), distance })),
-      edges: walk.edges.map((edge: EdgeRow) => ({ ...edge })),
-      truncated: walk.truncated,
+      ...walk,
       limits: { edges_max: WALK_EDGES_MAX, depth_max: WALK_DEPTH_MAX },
+      unknown,
     };
   },
+});
+
+const plainWalk = (walk: Walk) => ({
+  nodes: [...walk.distances].map(([key, distance]) => ({ node: key, ...parseNode(key), distance })),
+  edges: walk.edges.map((edge: EdgeRow) => ({ ...edge })),
+  truncated: walk.truncated,
 });
 
 const listNodes = defineRoute({
