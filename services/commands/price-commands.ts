@@ -3,9 +3,16 @@ import { checkSubcommand } from './price-check-command.ts';
 import { listSubcommand } from './price-list-command.ts';
 import { closeSubcommand, repriceSubcommand } from './price-reprice-command.ts';
 import type { PriceSubcommand, WorldOf } from './price-subcommand.ts';
+import { whatIfSubcommand } from './price-what-if-command.ts';
 
 /** What stands below `tacho price`, in the order its help shows. */
-const SUBCOMMANDS: readonly PriceSubcommand[] = [listSubcommand, checkSubcommand, repriceSubcommand, closeSubcommand];
+const SUBCOMMANDS: readonly PriceSubcommand[] = [
+  listSubcommand,
+  checkSubcommand,
+  repriceSubcommand,
+  closeSubcommand,
+  whatIfSubcommand,
+];
 
 /** `tacho price …`: the price book looked at, checked, and applied anew. */
 export const addPriceCommands = (program: Command, worldOf: WorldOf): void => {

@@ -1,7 +1,7 @@
 import { TOKEN_COLUMNS } from '../../schemas/ledger-entry.ts';
-import type { StoredPrice, StoredUsage } from '../../schemas/stored-usage.ts';
+import type { StoredUsage } from '../../schemas/stored-usage.ts';
 import type { PriceBook } from './prices/price.ts';
-import { type CallUsage, priceCall } from './prices/price-call.ts';
+import { type CallUsage, type Priced, priceCall } from './prices/price-call.ts';
 
 /**
  * Prices a booked call by a book, as of a moment, µs. What the ledger does not write down does not count: the model that was
@@ -12,7 +12,7 @@ export const priceStored = (
   usage: StoredUsage,
   tsMicros: number,
   models: readonly (string | null)[] = [usage.model],
-): StoredPrice =>
+): Priced =>
   priceCall(book, {
     tenant: usage.tenant_id,
     account: usage.account,
