@@ -85,6 +85,11 @@ describe('a family whose call tells what ran inside it too', () => {
     ]);
   });
 
+  test('leaves what nobody told unknown: nothing taken out of it is not 0', () => {
+    const unknown = { cache_read_tokens: null, cache_write_tokens: null, audio_input_tokens: null };
+    for (const booking of net(steps)) expect(booking).toMatchObject({ ...unknown, reasoning_tokens: null });
+  });
+
   test('gives the same when the inner calls come first, last or one at a time', () => {
     const expected = net(steps);
     expect(net([...steps].reverse())).toEqual(expected);

@@ -52,10 +52,35 @@ const buildStep = (at: number, draw: typeof stepArbitrary extends fc.Arbitrary<i
   });
 };
 
+/** Any steps. */
+const anySteps = fc
+  .array(stepArbitrary, { minLength: 1, maxLength: 8 })
+  .map((draws) => draws.map((draw, at) => buildStep(at, draw)));
+
+/** A call that tells the sum of calls inside it, of which some tell nothing: drawn freely that hardly ever comes. */
+const sumOfSilent = fc
+  .record({ outer: stepArbitrary, call: callArbitrary, inner: fc.array(stepArbitrary, { minLength: 2, maxLength: 4 }) })
+  .map(({ outer, call, inner }) => [
+    buildStep(0, { ...outer, parent: 9, signal: 'span', step_kind: 'llm', call: { ...call, role: 'leaf' } }),
+    ...inner.map((draw, at) =>
+      buildStep(at + 1, {
+        ...draw,
+        ...{ parent: 0, signal: 'span', scope_name: 'c', family: 'test', response_id: null },
+        call: { ...call, role: 'leaf', input_tokens: null, cache_read_tokens: null, output_tokens: null },
+      }),
+    ),
+  ])
+  .map((steps) =>
+    steps.map((step, at) =>
+      at === 0 || step.call === null
+        ? step
+        : { ...step, call: { ...step.call, reasoning_tokens: null, quantities: {} } },
+    ),
+  );
+
 /** Steps in some order, some of them twice (again, or as a copy with other facts), in batches of some size. */
 export const arrivals = fc
-  .array(stepArbitrary, { minLength: 1, maxLength: 8 })
-  .map((draws) => draws.map((draw, at) => buildStep(at, draw)))
+  .oneof({ arbitrary: anySteps, weight: 3 }, { arbitrary: sumOfSilent, weight: 1 })
   .chain((steps) =>
     fc.record({
       steps: fc.constant(steps),

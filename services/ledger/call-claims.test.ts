@@ -119,6 +119,12 @@ describe('calls that are only alike stay two', () => {
     expect(calls(play(other, first))).toBe(2);
   });
 
+  test('and of one run they are one call, which stays in it', () => {
+    const higher = { ...lost, ...inRun('framework') };
+    const booked = netBookings(play(agent, placed, higher).entries);
+    expect(booked).toMatchObject([{ run_id: 'framework', calls: 1 }]);
+  });
+
   test('a replay that repeats response ids at another time is no twin', () => {
     const replayed = { ...lost, ...inRun('replay'), step_id: 'replayed', ...at(100, 103) };
     expect(calls(play({ ...placed, response_id: 'msg-1' }, lost, replayed))).toBe(2);

@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { AgentStep } from '../../schemas/agent-step.ts';
+import { decodeAgentStep } from '../../schemas/agent-step-codec.ts';
+import { addFindings, NO_FINDINGS, settledFindings, spansElsewhere } from './findings.ts';
 import { type FoldRun, playLedger, type Take } from './fold-fixture.ts';
 import { llmOf, netBookings, stepOf, sumsBy, TEST_PRICES } from './step-fixture.ts';
 
@@ -100,6 +102,25 @@ describe('calls that are only alike stay two', () => {
     expect(calls(play(span, record, twin, ...details))).toBe(2);
   });
 
+  test('a span and what only sums it are one span: of two records beside them one stays', () => {
+    const around = stepOf('around', {
+      ...inTrace('trace'),
+      ...{ step_kind: 'workflow', parent_span_id: 'agent', call: span.call && { ...span.call, role: 'wrapper' } },
+      ...at(0.5, 5.005),
+    });
+    const inner = { ...span, parent_span_id: 'plumbing' };
+    const twin = { ...record, step_id: 'twin', response_id: 'msg-2', ...at(5.02) };
+    expect(calls(play(agent, around, inner, record, twin))).toBe(2);
+  });
+
+  test('a record goes to the span of its own response, though another one fits and ended before', () => {
+    const other = { ...span, step_id: 'other', span_id: 'other', ...at(1, 4.9) };
+    const own = { ...span, response_id: 'msg-1' };
+    const stranger = { ...record, ...at(5.02), step_id: 'stranger', response_id: null, user_id: 'bob' };
+    const booked = netBookings(play(agent, other, own, record, stranger).entries);
+    expect(booked.map(({ span_id, user_id }) => `${span_id} ${user_id}`).sort()).toEqual(['other bob', 'span ada']);
+  });
+
   test('a span that comes later takes its own record, and the other is booked again', () => {
     const early = { ...span, ...at(1, 4.5) };
     const late = { ...span, step_id: 'late', span_id: 'late', ...at(1, 5) };
@@ -109,6 +130,24 @@ describe('calls that are only alike stay two', () => {
     const played = playLedger([late, second, first, early], TEST_PRICES, [...oneByOne, ...oneByOne, ...oneByOne]);
     expect(netBookings(played.entries).map(({ run_id }) => run_id)).toEqual(['trace', 'trace']);
   });
+});
+
+test('the newest finding about a record counts, whatever the order in which findings come', () => {
+  const step = (id: string, run: string): AgentStep => ({ ...record, step_id: id, facts: { 'call.run': run } });
+  const about = { record: step('record', 'conversation'), key: 'acme|#log-1' };
+  const [first, second] = [step('first', 'trace'), step('second', 'trace')];
+  const told = [
+    ...settledFindings({ ...about, before: null, after: first, revision: 2 }),
+    ...settledFindings({ ...about, before: first, after: second, revision: 3 }),
+  ]
+    .flatMap(({ value }) => {
+      const decoded = decodeAgentStep(value);
+      return decoded.kind === 'refused' ? [] : [decoded.value];
+    })
+    .filter(({ run_id }) => run_id === 'conversation');
+  expect(told).toHaveLength(2);
+  for (const order of [told, [...told].reverse()])
+    expect([...spansElsewhere(addFindings(NO_FINDINGS, order).findings)]).toEqual([['record', ['second']]]);
 });
 
 const TELLERS = ['span', 'api', 'details'] as const;

@@ -131,6 +131,26 @@ describe(`sum of buckets (seed ${SEED})`, () => {
     );
   });
 
+  test('of two accounts that disagree one gives the whole of a side: no split of another total is mixed in', () => {
+    const named = { 'gen_ai.response.id': 'r-1', 'llm.response.id': 'r-1' };
+    fc.assert(
+      fc.property(usedArbitrary, usedArbitrary, (used, other) => {
+        const otel = stepOf({ ...named, ...DIALECTS['OTel GenAI']?.(used) }, { spanId: 'a'.repeat(16) });
+        const open = stepOf({ ...named, ...DIALECTS['OpenInference']?.(other) }, { spanId: 'b'.repeat(16) });
+        const [booking, ...others] = netBookings(playLedger([otel, open], FIXTURE_PRICES).entries);
+        expect(others).toEqual([]);
+        const call: Partial<StepCall> = booking ?? {};
+        const input = (call.input_tokens ?? 0) + (call.cache_read_tokens ?? 0) + (call.cache_write_tokens ?? 0);
+        const output = (call.output_tokens ?? 0) + (call.reasoning_tokens ?? 0);
+        expect([
+          [inputOf(used), outputOf(used)],
+          [inputOf(other), outputOf(other)],
+        ]).toContainEqual([input, output]);
+      }),
+      { seed: SEED, numRuns: 200 },
+    );
+  });
+
   test('no figures, however they contradict each other, make a bucket below zero or a told one unknown', () => {
     const count = fc.option(fc.nat({ max: 1_000 }), { nil: undefined });
     const usage = fc.record({
