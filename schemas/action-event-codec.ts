@@ -12,6 +12,9 @@ const GUID_FRAME_BYTES = 17;
 
 const codec = createAvroCodec('action-event', ACTION_EVENT_SCHEMA_ID);
 
+/** The schema of the value, as a registry takes it. */
+export const actionEventSchema = (): string => codec.schemaText();
+
 /** The event as a record of `action_events`: 0x00, schema id (big-endian), Avro. */
 export const encodeActionEvent = (event: ActionEvent): Uint8Array => codec.encode(event);
 

@@ -37,7 +37,7 @@ export const actionRecord = (action: AgentAction, settings: Settings): Outcome<O
     if (outcome.kind === 'refused') return outcome;
     const event = outcome.value;
     const headers = { [TENANT_HEADER]: settings.tenant };
-    const value = framed(encodeActionEvent(event), settings.actionSchemaId);
+    const value = encodeActionEvent(event);
     return ok({ topic: settings.topics.actions, key: actionKey(event), value, headers, items: 1 });
   } catch (error) {
     return refused('malformed_json', reasonOf(error));
@@ -53,7 +53,9 @@ const activeSpan = ({ trace_id, run_id }: AgentAction): object => {
   return span === undefined ? {} : { trace_id: span.traceId, span_id: span.spanId };
 };
 
-const framed = (record: Uint8Array, schemaId: number | null): Uint8Array => {
-  if (schemaId !== null) new DataView(record.buffer, record.byteOffset, ID_FRAME_BYTES).setUint32(1, schemaId);
+/** The record under the id that its schema has elsewhere; null: under ours. */
+export const underSchemaId = (record: OutboundRecord, schemaId: number | null): OutboundRecord => {
+  const { value } = record;
+  if (schemaId !== null) new DataView(value.buffer, value.byteOffset, ID_FRAME_BYTES).setUint32(1, schemaId);
   return record;
 };

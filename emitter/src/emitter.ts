@@ -1,7 +1,8 @@
 import type { ExportResult } from '@opentelemetry/core';
 import type { LogRecordExporter, ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace-base';
-import { type AgentAction, actionRecord } from './action-record.ts';
+import { createActionDesk } from './action-desk.ts';
+import type { AgentAction } from './action-record.ts';
 import { type ControlFilter, type ControlHandler, type ControlListener, onControl } from './control.ts';
 import { createDelivery, type DeliveryStats } from './delivery.ts';
 import { createSender } from './kafka-sender.ts';
@@ -14,7 +15,7 @@ import { openSpoolLine, type SpoolCounts } from './spool-line.ts';
 
 export type { AgentAction } from './action-record.ts';
 export type { ControlFilter, ControlHandler, ControlListener, ControlRequest } from './control.ts';
-export type { EmitterOptions, SpoolOptions } from './settings.ts';
+export type { EmitterOptions, SchemaRegistry, SpoolOptions } from './settings.ts';
 
 /** What happened to what was given, in items: spans, log records and action events. */
 export interface EmitterStats extends DeliveryStats {
@@ -57,6 +58,7 @@ export const createEmitter = (options: EmitterOptions): Emitter => {
   const settings = settingsOf(options);
   const { line, counts } = openLine(settings);
   const delivery = createDelivery(line, createSender(settings.kafka));
+  const desk = createActionDesk(settings, delivery);
   const listeners = new Set<ControlListener>();
   const { flushTimeoutMs, tenant, topics } = settings;
 
@@ -87,14 +89,8 @@ export const createEmitter = (options: EmitterOptions): Emitter => {
       logRecords(logs, { topic: topics.logs, tenant }),
     ),
     emitAction: (action) => {
-      const record = actionRecord(action, settings);
-      if (record.kind === 'refused') {
-        delivery.refuse(1);
-        say('error', `an action event cannot be so: ${record.detail}`);
-        return { kind: 'refused', detail: record.detail };
-      }
-      void delivery.offer([record.value]);
-      return { kind: 'queued' };
+      const taken = desk.emit(action);
+      return taken.kind === 'ok' ? { kind: 'queued' } : { kind: 'refused', detail: taken.detail };
     },
     onControl: (filter, handler) => {
       const listener = onControl({ ...settings.kafka, tenant }, filter, handler);
@@ -104,11 +100,21 @@ export const createEmitter = (options: EmitterOptions): Emitter => {
     stats: () => {
       const { recoveredItems, damagedBytes, diskBytes } = counts();
       const spool = { recovered: recoveredItems, spoolBytes: diskBytes, damagedSpoolBytes: damagedBytes };
-      return { ...delivery.stats(), ...spool };
+      const carried = delivery.stats();
+      const atDesk = desk.stats();
+      return {
+        ...carried,
+        offered: carried.offered + atDesk.offered,
+        waiting: carried.waiting + atDesk.waiting,
+        droppedFull: carried.droppedFull + atDesk.droppedFull,
+        droppedShutdown: carried.droppedShutdown + atDesk.droppedShutdown,
+        ...spool,
+      };
     },
-    flush: () => delivery.flush(flushTimeoutMs),
+    flush: async () => (await desk.flush(flushTimeoutMs)) && delivery.flush(flushTimeoutMs),
     shutdown: async () => {
       await Promise.all([...listeners].map((listener) => listener.close()));
+      await desk.close(flushTimeoutMs);
       await delivery.close(flushTimeoutMs);
     },
   };

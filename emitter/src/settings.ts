@@ -37,6 +37,21 @@ export interface EmitterOptions extends KafkaPlace {
   readonly topics?: { readonly spans?: string; readonly logs?: string; readonly actions?: string };
   /** Id a schema registry gave to action-event.avsc, for consumers that look it up there; Tachograph takes any. */
   readonly actionSchemaId?: number;
+  /** Asked for that id at the start, in place of `actionSchemaId`. */
+  readonly schemaRegistry?: SchemaRegistry;
+}
+
+/** A registry that speaks Confluent's REST API. Credentials: user and password, or a bearer token. */
+export interface SchemaRegistry {
+  /** Such as `http://registry:8081`. */
+  readonly url: string;
+  /** Default: the topic of action events and `-value` (TopicNameStrategy). */
+  readonly subject?: string;
+  /** 'register' (default) adds the schema to the subject where it is missing; 'lookup' only asks for its id. */
+  readonly mode?: 'register' | 'lookup';
+  readonly username?: string;
+  readonly password?: string;
+  readonly token?: string;
 }
 
 /** Options with every default filled in. */
@@ -50,6 +65,7 @@ export interface Settings {
   readonly flushTimeoutMs: number;
   readonly topics: { readonly spans: string; readonly logs: string; readonly actions: string };
   readonly actionSchemaId: number | null;
+  readonly schemaRegistry: SchemaRegistry | null;
 }
 
 /** A record is a trace's share of a batch of the SDK (512 spans at most): some minutes of a busy agent. */
@@ -66,6 +82,11 @@ export const settingsOf = (options: EmitterOptions): Settings => {
   if (!Array.isArray(brokers) || brokers.length === 0) throw new TypeError('brokers: at least one host:port');
   const tenant = options.tenant ?? DEFAULT_TENANT;
   if (!isTenant(tenant)) throw new TypeError('tenant: letters, digits and .@_- only, at most 64 characters');
+  const { actionSchemaId = null, schemaRegistry = null } = options;
+  if (schemaRegistry !== null && actionSchemaId !== null)
+    throw new TypeError('actionSchemaId, schemaRegistry: one of them');
+  if (schemaRegistry !== null && !/^https?:\/\//.test(schemaRegistry.url))
+    throw new TypeError('schemaRegistry.url: http:// or https://');
   return {
     kafka: options,
     tenant,
@@ -75,7 +96,8 @@ export const settingsOf = (options: EmitterOptions): Settings => {
     queueBytesMax: positive('queueBytesMax', options.queueBytesMax ?? QUEUE_BYTES_MAX),
     flushTimeoutMs: positive('flushTimeoutMs', options.flushTimeoutMs ?? FLUSH_TIMEOUT_MS),
     topics: { spans: TOPICS.spans, logs: TOPICS.logs, actions: TOPICS.actions, ...options.topics },
-    actionSchemaId: options.actionSchemaId ?? null,
+    actionSchemaId,
+    schemaRegistry,
   };
 };
 

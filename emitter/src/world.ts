@@ -69,13 +69,33 @@ export const withDeadline = async <T>(ms: number, what: string, work: Promise<T>
   }
 };
 
+/** A request with an answer in JSON. */
+export interface JsonAnswer {
+  readonly status: number;
+  readonly json: unknown;
+}
+
 /** Status and JSON of a GET. Throws when nobody answers in `timeoutMs`, the answer is larger than 16 MiB or no JSON. */
-export const getJson = async (
+export const getJson = (
   url: string,
   headers: Readonly<Record<string, string>>,
   timeoutMs: number,
-): Promise<{ readonly status: number; readonly json: unknown }> => {
-  const response = await fetch(url, { headers, redirect: 'error', signal: AbortSignal.timeout(timeoutMs) });
+): Promise<JsonAnswer> => askJson(url, { headers }, timeoutMs);
+
+/** As `getJson`, with a body to be taken. */
+export const postJson = (
+  url: string,
+  headers: Readonly<Record<string, string>>,
+  body: object,
+  timeoutMs: number,
+): Promise<JsonAnswer> => askJson(url, { headers, method: 'POST', body: JSON.stringify(body) }, timeoutMs);
+
+const askJson = async (
+  url: string,
+  asked: Pick<RequestInit, 'method' | 'body'> & { readonly headers: Readonly<Record<string, string>> },
+  timeoutMs: number,
+): Promise<JsonAnswer> => {
+  const response = await fetch(url, { ...asked, redirect: 'error', signal: AbortSignal.timeout(timeoutMs) });
   const text = await boundedText(response);
   return { status: response.status, json: text === '' ? null : JSON.parse(text) };
 };

@@ -18,6 +18,8 @@ export interface AvroCodec {
   readonly decode: (record: Uint8Array) => Outcome<unknown>;
   /** Avro without its frame; refused as malformed_avro when the bytes do not follow the schema. */
   readonly decodeBody: (body: Uint8Array) => Outcome<unknown>;
+  /** The schema as JSON text, for a registry. */
+  readonly schemaText: () => string;
 }
 
 /** A codec over `<name>.avsc` beside this file. The schema is parsed at first use: importing a module does no work. */
@@ -70,5 +72,6 @@ export const createAvroCodec = (name: string, schemaId: number): AvroCodec => {
         : refused('malformed_avro', `unknown schema id ${id}`);
     },
     decodeBody,
+    schemaText: () => JSON.stringify(schema().json),
   };
 };

@@ -12,44 +12,17 @@ import { createNormalizerTask } from '../../services/normalizer/service.ts';
 import { systemClock } from '../../services/runtime/clock.ts';
 import { partitionOf } from '../../services/runtime/event-log/murmur2.ts';
 import { createMetrics } from '../../services/runtime/metrics.ts';
-import type { EventLog, LogRecord, Store } from '../../services/runtime/ports.ts';
+import type { EventLog, Store } from '../../services/runtime/ports.ts';
 import { createStreamService, type StreamService } from '../../services/runtime/stream/service.ts';
 import { createSpanSource } from '../support/emitter-spans.ts';
 import { startTestEngine, type TestEngine } from '../support/engine.ts';
 import { type KafkaBroker, kafkaAvailable, startKafkaBroker } from '../support/kafka-broker.ts';
-import { openLog, testLogger, until } from './kit.ts';
+import { type Found, openLog, recordsOf, testLogger, until } from './kit.ts';
 
 const PARTITIONS = 3;
 const agentProgram = join(import.meta.dirname, '..', 'support', 'emitter-agent.ts');
 const canRestart = kafkaAvailable() && !process.env['TACHO_KAFKA_BROKERS'];
 
-interface Found extends LogRecord {
-  readonly partition: number;
-}
-
-/** Every record that stands in a topic now. */
-const recordsOf = async (log: EventLog, topic: string): Promise<readonly Found[]> => {
-  const ranges = await log.ranges(topic);
-  const found: Found[] = [];
-  const done = new Set<number>(ranges.filter(({ start, end }) => start >= end).map(({ partition }) => partition));
-  const consumer = await log.consume({
-    ...{ group: `test-${Math.random()}`, topics: [topic], recordsMax: 1000, bytesMax: 8e6, lingerMs: 5, idleMs: 100 },
-    assigned: async ({ partition, logStart }) => ({
-      startOffset: logStart,
-      onBatch: async ({ records }) => {
-        found.push(...records.map((record) => ({ ...record, partition })));
-        const end = ranges.find((range) => range.partition === partition)?.end ?? 0;
-        if ((records.at(-1)?.offset ?? 0) + 1 >= end) done.add(partition);
-        return 'continue';
-      },
-      onIdle: async () => {},
-    }),
-    onCrash: () => {},
-  });
-  await until(`${topic} is read`, () => done.size === ranges.length, 60_000);
-  await consumer.close();
-  return found;
-};
 /** How often each span of the test stands in the topic, by its number. */
 const numbersIn = (records: readonly Found[], tenant: string): ReadonlyMap<number, number> => {
   const counts = new Map<number, number>();

@@ -135,3 +135,32 @@ export const texts = (records: readonly LogRecord[]): string[] =>
 /** Offset and metadata a group committed for partition 0. */
 export const commitOf = async (log: EventLog, group: string, topic: string): Promise<Commit | undefined> =>
   (await log.committed(group, topic)).get(0);
+
+/** A record with the partition it stands in. */
+export interface Found extends LogRecord {
+  readonly partition: number;
+}
+
+/** Every record that stands in a topic now. */
+export const recordsOf = async (log: EventLog, topic: string): Promise<readonly Found[]> => {
+  const ranges = await log.ranges(topic);
+  const found: Found[] = [];
+  const done = new Set<number>(ranges.filter(({ start, end }) => start >= end).map(({ partition }) => partition));
+  const consumer = await log.consume({
+    ...{ group: `test-${Math.random()}`, topics: [topic], recordsMax: 1000, bytesMax: 8e6, lingerMs: 5, idleMs: 100 },
+    assigned: async ({ partition, logStart }) => ({
+      startOffset: logStart,
+      onBatch: async ({ records }) => {
+        found.push(...records.map((record) => ({ ...record, partition })));
+        const end = ranges.find((range) => range.partition === partition)?.end ?? 0;
+        if ((records.at(-1)?.offset ?? 0) + 1 >= end) done.add(partition);
+        return 'continue';
+      },
+      onIdle: async () => {},
+    }),
+    onCrash: () => {},
+  });
+  await until(`${topic} is read`, () => done.size === ranges.length, 60_000);
+  await consumer.close();
+  return found;
+};
