@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { checkSubcommand } from './price-check-command.ts';
 import { listSubcommand } from './price-list-command.ts';
+import { reconcileSubcommand } from './price-reconcile-command.ts';
 import { closeSubcommand, repriceSubcommand } from './price-reprice-command.ts';
 import type { PriceSubcommand, WorldOf } from './price-subcommand.ts';
 import { whatIfSubcommand } from './price-what-if-command.ts';
@@ -12,6 +13,7 @@ const SUBCOMMANDS: readonly PriceSubcommand[] = [
   repriceSubcommand,
   closeSubcommand,
   whatIfSubcommand,
+  reconcileSubcommand,
 ];
 
 /** `tacho price …`: the price book looked at, checked, and applied anew. */
