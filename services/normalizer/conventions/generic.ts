@@ -38,7 +38,8 @@ interface Found {
   usage: { -readonly [K in keyof Usage]: number };
 }
 
-const readKey = (found: Found, { bucket, isKind, text }: KeyMeaning, value: unknown): void => {
+const readKey = (found: Found, { bucket, isKind, text }: KeyMeaning, said: unknown): void => {
+  const value = unquoted(said);
   if (bucket !== undefined) {
     const count = typeof value === 'number' || typeof value === 'string' ? asCount(value) : undefined;
     if (count !== undefined) {
@@ -53,6 +54,11 @@ const readKey = (found: Found, { bucket, isKind, text }: KeyMeaning, value: unkn
   }
   if (text !== undefined) found[text] ??= value;
 };
+
+/** Some SDKs write every value as JSON, texts too (MLflow): `"CHAT_MODEL"`. */
+const unquoted = (value: unknown): unknown =>
+  typeof value === 'string' && QUOTED.test(value) ? value.slice(1, -1) : value;
+const QUOTED = /^"[^"\\]{1,512}"$/;
 
 /** A block may prove what its figures mean; the first that does speaks for the span. */
 const readUsageMap = (found: Found, value: Json | undefined): void => {
@@ -123,10 +129,15 @@ const readCall = (
 /** Keys whose name says that they hold what went in or came out. */
 const CONTENT = new KeyQuestion((keys) =>
   keys.flatMap((key, place) => {
-    const direction = contentDirection(key);
+    const direction = contentDirection(key) ?? SPAN_CONTENT.get(key);
     return direction === 'input' || direction === 'output' ? [{ key, place, direction }] : [];
   }),
 );
+/** MLflow's names, which end in no word of their own. */
+const SPAN_CONTENT: ReadonlyMap<string, 'input' | 'output'> = new Map([
+  ['mlflow.spanInputs', 'input'],
+  ['mlflow.spanOutputs', 'output'],
+]);
 const NO_CONTENT = [] as const;
 
 const readContent = (
@@ -147,8 +158,8 @@ const readContent = (
   return { content: [...content, ...readSpanEvents(view), ...readLogMessage(view)], keys };
 };
 
-const ARGUMENT = /(?:^|[._:])(?:args|arguments|parameters|function_args|input(?:[._]value)?)$/i;
-const RESULT = /(?:^|[._:])(?:result|response|output(?:[._]value)?)$/i;
+const ARGUMENT = /(?:^|[._:])(?:args|arguments|parameters|function_args|input(?:[._]value)?|spanInputs)$/i;
+const RESULT = /(?:^|[._:])(?:result|response|output(?:[._]value)?|spanOutputs)$/i;
 
 const ARGUMENTS = keysLike((key) => ARGUMENT.test(key));
 const RESULTS = keysLike((key) => RESULT.test(key));

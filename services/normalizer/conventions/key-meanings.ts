@@ -6,7 +6,7 @@ import { KIND_OF_OPERATION } from './operations.ts';
 
 /** A key whose value says what the span is: `openinference.span.kind`, `x.observation.type`, `run_type` … */
 const KIND_KEY =
-  /(?:^|[._:])(?:span[._]?(?:kind|type)|observation[._]type|(?:run|step|node|event|action)[._](?:kind|type)|subtype|operation[._](?:name|id)|operationId)$/i;
+  /(?:^|[._:])(?:span[._]?(?:kind|type)|observation[._]type|(?:run|step|node|event|action)[._](?:kind|type)|ai[._]kind|subtype|operation[._](?:name|id)|operationId)$/i;
 
 /** The words that stand there. */
 const KIND_OF_WORD: ReadonlyMap<string, StepKind> = new Map([
@@ -16,6 +16,7 @@ const KIND_OF_WORD: ReadonlyMap<string, StepKind> = new Map([
   ['llm_call', 'llm'],
   ['generation', 'llm'],
   ['model', 'llm'],
+  ['chat_model', 'llm'],
   ['model_inference', 'llm'],
   ['embedder', 'embedding'],
   ['agent', 'agent'],
@@ -24,6 +25,8 @@ const KIND_OF_WORD: ReadonlyMap<string, StepKind> = new Map([
   ['workflow', 'workflow'],
   ['workflow_run', 'workflow'],
   ['chain', 'workflow'],
+  ['chat_client', 'workflow'],
+  ['advisor', 'workflow'],
   ['task', 'workflow'],
   ['flow', 'workflow'],
   ['graph', 'workflow'],
@@ -33,6 +36,7 @@ const KIND_OF_WORD: ReadonlyMap<string, StepKind> = new Map([
   ['function', 'tool'],
   ['retriever', 'retrieval'],
   ['reranker', 'retrieval'],
+  ['vector_store', 'retrieval'],
   ['handoff', 'delegation'],
   ['evaluator', 'eval'],
   ['evaluation', 'eval'],
@@ -78,6 +82,9 @@ const TEXT_RULES: readonly (readonly [
 /** A word such as `LLM`, `ai.generateText.doGenerate` or `MODEL_INFERENCE` → a kind. */
 export const kindOfWord = (value: unknown): StepKind | undefined =>
   typeof value === 'string' && value.length <= 64 ? KIND_OF_WORD.get(value.toLowerCase()) : undefined;
+
+/** Whether the value under a key says what the span is. One expression: ask once a shape of keys. */
+export const isKindKey = (key: string): boolean => KIND_KEY.test(key);
 
 /** What a key is taken for, by how it is built. */
 export interface KeyMeaning {

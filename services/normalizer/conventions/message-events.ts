@@ -1,8 +1,9 @@
 import type { AnyMap } from '../../../schemas/otlp/types.ts';
-import { field, type Json, jsonOf, unwrap } from '../json.ts';
+import { field, type Json, jsonOf, textOf, unwrap } from '../json.ts';
 import type { SpanView } from '../span-view.ts';
 import type { ContentPart } from '../step-facts.ts';
 import { readMessages } from './messages.ts';
+import { jsonAt, namesOf } from './values.ts';
 
 /**
  * Events that carry one message each, as span events or as log records (OTel 1.28–1.36; still sent in 2026).
@@ -41,11 +42,33 @@ const attributesJson = (attributes: AnyMap): Json => jsonOf(attributes);
 
 /** Messages in the events of a span. */
 export const readSpanEvents = (view: SpanView): readonly ContentPart[] =>
-  view
-    .events()
-    .flatMap((event) =>
-      isMessageEvent(event.name) ? readMessageEvent(event.name, attributesJson(event.attributes)) : [],
-    );
+  view.events().flatMap(({ name, attributes }) => {
+    if (isMessageEvent(name)) return readMessageEvent(name, attributesJson(attributes));
+    return name === DETAILS_EVENT ? readDetails(attributesJson(attributes)) : [];
+  });
+
+/** Everything a call said and was told, in one event (OTel since 1.37). */
+const DETAILS_EVENT = 'gen_ai.client.inference.operation.details';
+const readDetails = (attributes: Json): readonly ContentPart[] => [
+  ...readMessages(field(attributes, 'gen_ai.system_instructions'), 'input', 'system'),
+  ...readMessages(field(attributes, 'gen_ai.input.messages'), 'input', 'user'),
+  ...readMessages(field(attributes, 'gen_ai.output.messages'), 'output', 'assistant'),
+];
+
+/** Attributes that hold a list of such events as JSON, each with its name (Pydantic AI). */
+export const EVENT_LISTS = namesOf('events', 'all_messages_events');
+
+/** Messages in a list of events that stands in an attribute. */
+export const readEventList = (view: SpanView): readonly ContentPart[] =>
+  view.ask(EVENT_LISTS).flatMap(({ place }) => {
+    const events = jsonAt(view, place);
+    if (!Array.isArray(events)) return [];
+    return (events as readonly Json[])
+      .slice(0, EVENTS_MAX)
+      .flatMap((event) => readMessageEvent(textOf(field(event, 'event.name')) ?? '', event));
+  });
+/** Events taken of one list: a conversation this long is summarised by its agent. */
+const EVENTS_MAX = 2_000;
 
 /** The message of a log record: in the body, or, where the body is empty, in the attributes. */
 export const readLogMessage = (view: SpanView): readonly ContentPart[] =>

@@ -6,6 +6,10 @@ export const KIND_OF_OPERATION: ReadonlyMap<string, StepKind> = new Map([
   ['generate_content', 'llm'],
   ['text_completion', 'llm'],
   ['completion', 'llm'],
+  ['chat.completions', 'llm'], // Semantic Kernel
+  ['chat.streaming_completions', 'llm'],
+  ['text.completions', 'llm'],
+  ['text.streaming_completions', 'llm'],
   ['embeddings', 'embedding'],
   ['embedding', 'embedding'],
   ['retrieval', 'retrieval'],
@@ -13,6 +17,8 @@ export const KIND_OF_OPERATION: ReadonlyMap<string, StepKind> = new Map([
   ['create_agent', 'agent'],
   ['invoke_agent', 'agent'],
   ['plan', 'agent'],
+  ['start_thread_run', 'agent'], // Azure AI agents: the calls of a run are told by their sum
+  ['process_thread_run', 'agent'],
   ['invoke_workflow', 'workflow'],
   ['invoke_graph', 'workflow'],
   ['execute_node', 'workflow'],

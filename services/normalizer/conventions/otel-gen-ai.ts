@@ -5,14 +5,25 @@ import type { CallFacts, ContentPart, Convention, StepFacts } from '../step-fact
 import { readEvaluations } from './evaluations.ts';
 import { isErrorResult } from './family.ts';
 import { readIdentity } from './identity.ts';
-import { isMessageEvent, readLogMessage, readSpanEvents } from './message-events.ts';
+import { isKindKey, kindOfWord } from './key-meanings.ts';
+import { EVENT_LISTS, isMessageEvent, readEventList, readLogMessage, readSpanEvents } from './message-events.ts';
 import { readMessages, toolContent, toolDefinitions } from './messages.ts';
 import { isModelOperation, KIND_OF_OPERATION, kindOfTool } from './operations.ts';
 import { endedInError, readAttempt, readOutcome } from './outcome.ts';
 import { readProvider } from './provider.ts';
 import { hasUsage, INCLUSIVE, leafCall, readReportedCost, readUsage, wrapperCall } from './usage.ts';
 import { usageBlock } from './usage-map.ts';
-import { asText, boolAttr, firstJsonAttr, hasAttr, keySet, namesOf, presentKeys, textAttr } from './values.ts';
+import {
+  asText,
+  boolAttr,
+  firstJsonAttr,
+  hasAttr,
+  keySet,
+  keysLike,
+  namesOf,
+  presentKeys,
+  textAttr,
+} from './values.ts';
 
 /**
  * The official OpenTelemetry conventions for GenAI and MCP, with the names of earlier versions (open-telemetry/
@@ -42,8 +53,8 @@ export const CONTENT_KEYS = {
   input: ['gen_ai.input.messages', 'gen_ai.prompt'],
   output: ['gen_ai.output.messages', 'gen_ai.completion'],
   tools: ['gen_ai.tool.definitions', 'gen_ai.request.tools'],
-  toolArguments: ['gen_ai.tool.call.arguments', 'gen_ai.tool.args'],
-  toolResult: ['gen_ai.tool.call.result', 'gen_ai.tool.result'],
+  toolArguments: ['gen_ai.tool.call.arguments', 'gen_ai.tool.args', 'tool_arguments', 'spring.ai.tool.call.arguments'],
+  toolResult: ['gen_ai.tool.call.result', 'gen_ai.tool.result', 'tool_response', 'spring.ai.tool.call.result'],
   retrieval: ['gen_ai.retrieval.query.text', 'gen_ai.retrieval.documents'],
 } as const;
 const ALL_CONTENT = namesOf(...Object.values(CONTENT_KEYS).flat());
@@ -59,8 +70,8 @@ const CONTENT = {
 };
 const SAID = {
   operation: keySet('gen_ai.operation.name'),
-  toolName: keySet('gen_ai.tool.name'),
-  toolCallId: keySet('gen_ai.tool.call.id', 'gen_ai.tool.call_id'),
+  toolName: keySet('gen_ai.tool.name', 'spring.ai.tool.definition.name'),
+  toolCallId: keySet('gen_ai.tool.call.id', 'gen_ai.tool.call_id', 'spring.ai.tool.call.id'),
   toolStatus: keySet('gen_ai.tool.status'),
   requestModel: keySet('gen_ai.request.model'),
   responseModel: keySet('gen_ai.response.model'),
@@ -86,11 +97,27 @@ const kindOfSpan = (view: SpanView, operation: string | undefined, toolName: str
   if (byOperation !== undefined) return byOperation === 'tool' ? kindOfTool(toolName) : byOperation;
   const method = textAttr(view, MCP_METHOD);
   if (method !== undefined) return KIND_OF_MCP_METHOD.get(method) ?? 'other';
-  if (operation !== undefined) return 'other';
+  const byWord = kindByWord(view);
+  if (byWord !== undefined) return byWord === 'tool' ? kindOfTool(toolName) : byWord;
+  if (operation !== undefined) return isAnswer(view) ? 'llm' : 'other';
   // Before 1.27 there was no operation name: a model that answered, or a tool.
   if (toolName !== undefined) return kindOfTool(toolName);
   return textAttr(view, SAID.anyModel) === undefined ? 'other' : 'llm';
 };
+
+/** Operations nobody has agreed on, beside a word of the emitter's own for what the span is. */
+const kindByWord = (view: SpanView): StepKind | undefined => {
+  for (const { place } of view.ask(KIND_WORDS)) {
+    const kind = kindOfWord(view.at(place));
+    if (kind !== undefined) return kind;
+  }
+  return undefined;
+};
+const KIND_WORDS = keysLike(isKindKey);
+
+/** A model's answer has an id and a reason why it ended; what only sums answers has neither. */
+const isAnswer = (view: SpanView): boolean => textAttr(view, SAID.anyModel) !== undefined && hasAttr(view, ANSWERED);
+const ANSWERED = keySet('gen_ai.response.id', 'gen_ai.response.finish_reasons');
 
 /** A record that repeats a span, an evaluation, a message: log records describe, they are not steps of work. */
 const kindOfLog = (view: SpanView, operation: string | undefined, toolName: string | undefined): StepKind => {
@@ -121,6 +148,7 @@ const readContent = (view: SpanView): readonly ContentPart[] => [
   ...readMessages(firstJsonAttr(view, CONTENT.query), 'input', 'user'),
   ...readMessages(firstJsonAttr(view, CONTENT.documents), 'output', 'tool'),
   ...readSpanEvents(view),
+  ...readEventList(view),
   ...readLogMessage(view),
 ];
 
@@ -188,6 +216,6 @@ export const readGenAi = (view: SpanView, dialect: GenAiDialect = {}): StepFacts
     flags: [...flags, ...(view.eventName === DETAILS_EVENT && call !== undefined ? ['repeats_span'] : [])],
     facts: { ...readFacts(view), ...readEvaluations(view) },
     content: [...toolContent(toolArguments, toolResult), ...readContent(view)],
-    contentKeys: presentKeys(view, ALL_CONTENT),
+    contentKeys: [...presentKeys(view, ALL_CONTENT), ...presentKeys(view, EVENT_LISTS)],
   };
 };

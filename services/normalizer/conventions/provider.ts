@@ -50,6 +50,8 @@ const NO_PROVIDER = new Set([
   'strands_agents',
   'openai_agents',
   'pydantic-ai',
+  'spring_ai',
+  'semantic_kernel',
   'vercel',
   'unknown',
   '_other',

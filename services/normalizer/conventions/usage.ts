@@ -35,6 +35,8 @@ export const USAGE_KEYS: Readonly<Record<keyof Usage, readonly string[]>> = {
     'gen_ai.usage.cache_read_input_tokens',
     'gen_ai.usage.input_token_details.cache_read',
     'gen_ai.usage.details.cache_read_tokens',
+    'gen_ai.usage.input_tokens.cached', // Sentry
+    'gen_ai.usage.cached_tokens', // Langtrace
     'llm.token_count.prompt_details.cache_read',
     'llm.usage.cache_read_input_tokens',
     'ai.usage.inputTokenDetails.cacheReadTokens',
@@ -51,6 +53,7 @@ export const USAGE_KEYS: Readonly<Record<keyof Usage, readonly string[]>> = {
     'gen_ai.usage.cache_creation_input_tokens',
     'gen_ai.usage.input_token_details.cache_creation',
     'gen_ai.usage.details.cache_write_tokens',
+    'gen_ai.usage.input_tokens.cache_write',
     'llm.token_count.prompt_details.cache_write',
     'llm.usage.cache_creation_input_tokens',
     'ai.usage.inputTokenDetails.cacheWriteTokens',
@@ -64,6 +67,7 @@ export const USAGE_KEYS: Readonly<Record<keyof Usage, readonly string[]>> = {
     'gen_ai.usage.reasoning_tokens', // never official
     'gen_ai.usage.output_token_details.reasoning',
     'gen_ai.usage.details.reasoning_tokens',
+    'gen_ai.usage.output_tokens.reasoning',
     'llm.token_count.completion_details.reasoning',
     'llm.usage.reasoning_tokens',
     'ai.usage.outputTokenDetails.reasoningTokens',
@@ -114,7 +118,14 @@ export const mergeUsage = (first: Usage, second: Usage): Usage => ({
   audioOutput: first.audioOutput ?? second.audioOutput,
 });
 
-const COST = keySet('gen_ai.usage.cost', 'gen_ai.usage.total_cost', 'llm.cost.total', 'cost_usd');
+const COST = keySet(
+  'gen_ai.usage.cost',
+  'gen_ai.usage.total_cost',
+  'gen_ai.cost.total_cost', // LiteLLM
+  'operation.cost', // Logfire
+  'llm.cost.total',
+  'cost_usd',
+);
 /** Decimal(38, 12): twelve digits after the point. */
 const COST_DIGITS = 12;
 /** Above this a cost of one step is not believed (and would not fit): USD. */
