@@ -108,9 +108,10 @@ describe('calls that are only alike stay two', () => {
       ...{ step_kind: 'workflow', parent_span_id: 'agent', call: span.call && { ...span.call, role: 'wrapper' } },
       ...at(0.5, 5.005),
     });
+    const plumbing = stepOf('plumbing', { ...inTrace('trace'), parent_span_id: 'around', ...at(0.6, 5.004) });
     const inner = { ...span, parent_span_id: 'plumbing' };
     const twin = { ...record, step_id: 'twin', response_id: 'msg-2', ...at(5.02) };
-    expect(calls(play(agent, around, inner, record, twin))).toBe(2);
+    expect(calls(play(agent, around, plumbing, inner, record, twin))).toBe(2);
   });
 
   test('a record goes to the span of its own response, though another one fits and ended before', () => {
