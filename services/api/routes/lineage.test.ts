@@ -206,3 +206,12 @@ describe('the queries', () => {
     }
   });
 });
+
+test('GET runs/:run_id/critical-path covers the run from end to end and says what it could not judge', async () => {
+  const found = await bodyOf(`/api/v1/runs/${RICH_RUN}/critical-path?tenant=demo`);
+  expect(shapeOf('/runs/:run_id/critical-path').safeParse(found).error?.issues ?? []).toEqual([]);
+  const sum = found['segments'].reduce((total: number, { ms }: { ms: number }) => total + ms, 0);
+  expect(sum).toBeCloseTo(found['ms'], 6);
+  expect(found['ms']).toBeGreaterThan(0);
+  expect(found['unknown'].spans).toBeGreaterThan(5);
+});

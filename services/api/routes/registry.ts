@@ -2,6 +2,7 @@ import { actionRoutes } from './actions.ts';
 import { budgetRoutes } from './budgets.ts';
 import { controlRoutes } from './control.ts';
 import { costRoutes } from './costs.ts';
+import { criticalPathRoutes } from './critical-path.ts';
 import { incidentRoutes } from './incidents.ts';
 import { lineageRoutes } from './lineage.ts';
 import { lineageDataRoutes } from './lineage-data.ts';
@@ -22,6 +23,7 @@ import { violationRoutes } from './violations.ts';
 export const apiRoutes: readonly Route[] = [
   ...runRoutes,
   ...runCallRoutes,
+  ...criticalPathRoutes,
   ...lineageRoutes,
   ...lineageDataRoutes,
   ...costRoutes,
