@@ -70,12 +70,14 @@ export interface Evidence extends Testimony {
 export interface BillLine {
   readonly bucket: string;
   readonly quantity: number;
+  /** Told by the telemetry, or worked out from how long the call took and what the price says of the machine. */
+  readonly basis: 'measured' | 'modelled';
   /** The rate used; another bucket's where the price has none of its own. */
   readonly rate_key: string;
   /** USD per `per` units, decimal text. */
   readonly rate_usd: string;
   readonly per: number;
-  /** Decimal text, rounded for show: the total is rounded once from the exact sum. */
+  /** Decimal text, rounded so that the lines come to the total. */
   readonly cost_usd: string;
 }
 
@@ -87,6 +89,8 @@ export interface CallExplanation {
   readonly bucket_from: Partial<Readonly<Record<TokenColumn, string>>>;
   /** The bill of the cost that is booked; null: no cost, or the price it was booked with is not in the book any more. */
   readonly bill: readonly BillLine[] | null;
+  /** Parts of a local model's cost that are neither measured nor modelled: not in the bill. Null: no bill. */
+  readonly unknown_parts: readonly string[] | null;
   /** The provider was not told and was inferred from the model's name; null: no price. */
   readonly is_price_inferred: boolean | null;
 }

@@ -8,7 +8,6 @@ import { type LoadedBook, loadPriceBook } from '../ledger/prices/book.ts';
 import { createPriceBookStore } from '../ledger/prices/book-store.ts';
 import { createPriceBooks } from '../ledger/prices/books.ts';
 import { callOf, contextOf, llmOf } from '../ledger/step-fixture.ts';
-import { systemClock } from '../runtime/clock.ts';
 import type { Row } from '../runtime/ports.ts';
 import { apiRoutes } from './routes/registry.ts';
 
@@ -134,6 +133,32 @@ describe('prices over HTTP', () => {
     expect(answer.statusCode).toBe(200);
     expect(answer.body).toContain('Price book');
     expect(answer.body).toContain(NEW.book.hash.slice(0, 8));
+  });
+});
+
+describe('weights that change under one name', () => {
+  test('are told with the digests, and one digest is nothing to tell', async () => {
+    const entry = (id: string, model: string, digest: string): Row => ({
+      entry_id: id,
+      entry_kind: 'call',
+      tenant_id: 'weights',
+      ts: '2026-11-18 12:00:00.000000',
+      booked_at: '2026-11-18 12:00:01.000',
+      call_id: id,
+      run_id: `run-${id}`,
+      service: 'rack',
+      family: 'f',
+      model,
+      labels: { 'model.digest': digest },
+      calls: 1,
+      logged_at: '2026-11-18 12:00:01.000',
+    });
+    const rows = [entry('1', 'llama', 'sha256:aa'), entry('2', 'llama', 'sha256:bb'), entry('3', 'qwen', 'sha256:cc')];
+    await engine.store.insert('ledger_entries', rows, { token: 'weights' });
+    const { findings } = await get(`/telemetry?tenant=weights&from=${FROM}&to=${TO}`);
+    const found = findings.filter((finding: { id: string }) => finding.id === 'weights_changed');
+    expect(found).toHaveLength(1);
+    expect(found[0].senders).toMatchObject([{ service: 'rack', calls: 2, detail: 'llama sha256:aa, llama sha256:bb' }]);
   });
 });
 

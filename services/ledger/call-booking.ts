@@ -46,6 +46,8 @@ export const bookingOf = (
     region: own('region'),
     tier: own('service_tier'),
     usage: call,
+    digest: ownLabel(call.ranked, 'model.digest'),
+    quantisation: ownLabel(call.ranked, 'model.quantisation'),
   };
   const { priced, pricing_key } = priceOrKeep(prices, pricing, previous);
   const booking: CallBooking = {
@@ -99,6 +101,10 @@ const othersAbove = (graph: RunGraph, ranked: readonly LeafEvidence[]): readonly
 
 const modelsOf = (answered: string | null, asked: string | null, around: () => string | null) =>
   [answered, asked ?? (answered === null ? around() : null)] as const;
+
+/** What those who describe the call itself say of its weights. */
+const ownLabel = (ranked: readonly LeafEvidence[], name: string): string | null =>
+  ranked.find((leaf) => leaf.labels[name] !== undefined)?.labels[name] ?? null;
 
 /** The start as the best span tells it; a log record is written at the end of its call. */
 const timeOf = (ranked: readonly LeafEvidence[]): number =>

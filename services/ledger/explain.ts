@@ -1,5 +1,4 @@
 import type {
-  BillLine,
   Bond,
   CallExplanation,
   Evidence as Explained,
@@ -43,7 +42,7 @@ const explainCall = (graph: RunGraph, call: DesiredCall, state: LedgerState, pri
     call_id: call.call_id,
     evidence: call.ranked.map((leaf, at) => explained(graph, call.ranked, leaf, at)),
     bucket_from: bucketFrom(call),
-    bill: price === null || booking === null ? null : billOf(price, call, booking),
+    ...billOf(price, call, booking),
     is_price_inferred: price === null ? null : price.is_inferred,
   };
 };
@@ -189,6 +188,8 @@ const priceOf = (booking: CallBooking, call: DesiredCall, prices: PriceBook): Pr
       tier: booking.service_tier,
       tenant: booking.tenant_id,
       account: booking.account,
+      digest: booking.labels['model.digest'] ?? null,
+      quantisation: booking.labels['model.quantisation'] ?? null,
     });
     if (isPrice(answer) && answer.price_id === booking.price_id) return answer;
   }
@@ -196,7 +197,12 @@ const priceOf = (booking: CallBooking, call: DesiredCall, prices: PriceBook): Pr
 };
 
 /** The lines, if they come to what is booked: a bill that does not add up to the figure explains nothing. */
-const billOf = (price: Price, call: DesiredCall, booking: CallBooking): readonly BillLine[] | null => {
-  const cost = explainCost(price, call);
-  return cost.cost_usd === booking.cost_usd ? cost.lines : null;
+const billOf = (
+  price: Price | null,
+  call: DesiredCall,
+  booking: CallBooking | null,
+): Pick<CallExplanation, 'bill' | 'unknown_parts'> => {
+  const cost = price === null ? null : explainCost(price, call);
+  if (cost === null || cost.cost_usd !== booking?.cost_usd) return { bill: null, unknown_parts: null };
+  return { bill: cost.lines, unknown_parts: cost.unknown_parts };
 };

@@ -7,6 +7,7 @@ import { conventionOf } from './conventions/registry.ts';
 import { withDataFacts } from './data/data-facts.ts';
 import { displayText, jsonOf } from './json.ts';
 import { LINKS_MAX } from './limits.ts';
+import { withLocalRun } from './local-run.ts';
 import { buildStep, type NormalizedStep, type StepFrame } from './normalized-step.ts';
 import type { RecordOrigin } from './record-origin.ts';
 import type { Redactor } from './redact.ts';
@@ -54,7 +55,7 @@ export const normalizeOtlp = (
 ): NormalizedStep => {
   const { view, resource } = input;
   const convention = conventionOf(view, options.conventions);
-  const facts = withDataFacts(view, convention.read(view), options.redactor);
+  const facts = withLocalRun(view, withDataFacts(view, convention.read(view), options.redactor));
   const attributes = storeAttributes(view.attrs(), {
     redactor: options.redactor,
     mode: options.mode,

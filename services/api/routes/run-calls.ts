@@ -30,6 +30,7 @@ const testimonyShape = z.object({
 const billShape = z.object({
   bucket: z.string(),
   quantity: z.number(),
+  basis: z.enum(['measured', 'modelled']),
   rate_key: z.string(),
   rate_usd: z.string(),
   per: z.number(),
@@ -58,6 +59,10 @@ const callShape = z.object({
     .array(billShape)
     .nullable()
     .describe('Lines of the cost; null: no cost, or its price is not in the book any more.'),
+  unknown_parts: z
+    .array(z.string())
+    .nullable()
+    .describe("Parts of a local model's cost that are neither measured nor modelled: not in the bill."),
   is_price_inferred: z.boolean().nullable(),
   history: z.array(bookingShape.extend({ because: z.string() })),
 });
@@ -128,6 +133,7 @@ const callJson = ({ call_id, bookings, entries, explanation }: ExplainedCall) =>
     })) ?? null,
   bucket_from: explanation === null ? null : { ...explanation.bucket_from },
   bill: explanation?.bill?.map((line) => ({ ...line })) ?? null,
+  unknown_parts: explanation?.unknown_parts == null ? null : [...explanation.unknown_parts],
   is_price_inferred: explanation?.is_price_inferred ?? null,
   history: entries.map((entry) => ({ ...bookingJson(entry), because: bookingWords(entry) })),
 });

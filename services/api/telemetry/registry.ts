@@ -11,6 +11,7 @@ import {
   sideUntold,
   sumsOnly,
 } from './usage-findings.ts';
+import { weightsChanged } from './weights-finding.ts';
 
 /** Every finding, in the order they are told: what is missing altogether, what is wrong, what is unknown, what is thin. */
 export const FINDINGS: readonly Finding[] = [
@@ -28,6 +29,7 @@ export const FINDINGS: readonly Finding[] = [
   agentsWithoutCalls,
   cacheUntold,
   reasoningUntold,
+  weightsChanged,
   noService,
   noSession,
   noUser,

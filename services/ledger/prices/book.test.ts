@@ -276,6 +276,12 @@ describe('a model of one’s own', () => {
     expect(bill.isByDuration).toBe(true);
   });
 
+  test('the time in the model counts before the whole time, shared by calls at once', () => {
+    const price = priceOf(bookOf(LOCAL('gpu_per_hour: 3.60, gpus: 2, calls_at_once: 4')), query);
+    const bill = explainCost(price, useOf({ inference_seconds: 8 }, 20_000_000));
+    expect([bill.cost_usd, bill.isByDuration, bill.unpriced_quantities]).toEqual(['0.004000000000', true, []]);
+  });
+
   test('a part nobody knows is named and left out; with none known the cost is unknown, never nothing', () => {
     const price = priceOf(bookOf(LOCAL('gpu_per_hour: 1.80, energy_per_kwh: 0.32')), query);
     const half = explainCost(price, useOf({ gpu_seconds: 90 }));
@@ -294,5 +300,8 @@ describe('a model of one’s own', () => {
     expect(hourly({})).toBe('1.000000000000');
     expect(hourly({ quantisation: 'Q4_K_M' })).toBe('2.000000000000');
     expect(hourly({ quantisation: 'Q4_K_M', digest: 'abc' })).toBe('3.000000000000');
+    const tagged = bookOf('prices: [{id: q4, models: ["llama3.3:*"], quantisation: Q4_K_M, local: {gpu_per_hour: 2}}]');
+    expect(isPrice(tagged.find(queryOf('llama3.3:70b-instruct-q4_K_M')))).toBe(true);
+    expect(isPrice(tagged.find(queryOf('llama3.3:70b-instruct-q8_0')))).toBe(false);
   });
 });

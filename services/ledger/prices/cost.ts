@@ -140,11 +140,16 @@ const NOTHING: ReadonlySet<string> = new Set();
 const quantityLines = (price: Price, use: LocalUse, promptTokens: number): Lines =>
   collect(
     Object.entries(use.quantities)
-      .filter(([name]) => !use.modelled.has(name) || keysOf(name).some((key) => price.rates.has(key)))
+      .filter(([name]) => !isOnlyUsed(price, use, name))
       .sort(([a], [b]) => (a < b ? -1 : 1)),
     (name, quantity) =>
       lineOf(price, name, quantity, keysOf(name), promptTokens, use.modelled.has(name) ? 'modelled' : 'measured'),
   );
+
+/** What a local price works with and does not bill is no quantity without a price. */
+const isOnlyUsed = (price: Price, use: LocalUse, name: string): boolean =>
+  (use.modelled.has(name) || (price.local !== null && name === 'inference_seconds')) &&
+  !keysOf(name).some((key) => price.rates.has(key));
 
 const keysOf = (name: string): readonly string[] => [`${EACH}${name}`, ...(QUANTITY_RATE_KEYS.get(name) ?? [])];
 

@@ -16,8 +16,8 @@ const WATT_SECONDS_PER_KWH = 3_600_000;
 const MICROS_PER_SECOND = 1_000_000;
 
 /**
- * GPU-seconds and kWh of a call: as the telemetry tells them, else modelled from how long the call took and what the price
- * says of the machine. Waiting is shared out among the calls: with a busy share of a quarter, each second of work carries
+ * GPU-seconds and kWh of a call: as the telemetry tells them, else modelled from how long the call was in the model (vLLM
+ * tells it), or how long it took, and what the price says of the machine. Waiting is shared out among the calls: with a busy share of a quarter, each second of work carries
  * three of waiting. `billed`: the rate keys of the price, for only what is billed can be unknown.
  */
 export const localUse = (
@@ -35,8 +35,8 @@ export const localUse = (
     modelled.add(name);
     return quantity;
   };
-  const seconds = durationMicros === null ? null : durationMicros / MICROS_PER_SECOND;
-  const gpuSeconds = put('gpu_seconds', seconds === null ? null : seconds * model.gpus);
+  const seconds = told['inference_seconds'] ?? (durationMicros === null ? null : durationMicros / MICROS_PER_SECOND);
+  const gpuSeconds = put('gpu_seconds', seconds === null ? null : (seconds * model.gpus) / model.calls_at_once);
   const kwh = put('kwh', energyOf(gpuSeconds, model.watts));
   const waits = model.busy_share === null || model.busy_share === 1 ? null : 1 / model.busy_share - 1;
   const idle = waits === null || gpuSeconds === null ? null : put('idle_gpu_seconds', gpuSeconds * waits);

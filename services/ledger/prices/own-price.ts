@@ -105,6 +105,7 @@ const localOf = ({ local }: WrittenPrice): Price['local'] =>
     ? null
     : {
         gpus: local.gpus,
+        calls_at_once: local.calls_at_once,
         watts: local.watts ?? null,
         idle_watts: local.idle_watts ?? null,
         busy_share: local.busy_share ?? null,
@@ -163,10 +164,19 @@ export const askedOf = (query: PriceQuery, provider: string | null): AskedOf => 
   region: query.region?.toLowerCase() ?? null,
   service_tier: isListedTier(query.tier) ? null : (query.tier?.toLowerCase() ?? null),
   digest: query.digest === undefined || query.digest === null ? null : digestOf(query.digest),
-  quantisation: query.quantisation?.toLowerCase() ?? null,
+  quantisation: query.quantisation?.toLowerCase() ?? quantisationIn(query.model ?? ''),
   tsMicros: query.tsMicros,
   knownAtMicros: query.knownAtMicros ?? null,
 });
+
+/** Tags and file names of weights say how they are stored: `llama3.3:70b-instruct-q4_K_M`, `Qwen2.5-7B-Q8_0.gguf`. */
+const QUANTISATION =
+  /(?:^|[-_.:/])(i?q\d(?:_[0-9a-z]{1,4}){0,3}|bf16|fp16|fp8|f16|f32|int8|int4|awq|gptq|mxfp4|nvfp4)(?=$|[-_.:])/;
+
+const quantisationIn = (model: string): string | null =>
+  model.length > NAME_CHARS_MAX ? null : (QUANTISATION.exec(model.toLowerCase())?.[1] ?? null);
+/** Longer names are no model's. */
+const NAME_CHARS_MAX = 256;
 
 /** What a narrower price has that a wider one has not, most telling first. A tier says what is sold; then who buys it. */
 const NARROWING = ['service_tier', 'tenant', 'account', 'digest', 'quantisation', 'region'] as const;

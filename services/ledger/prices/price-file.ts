@@ -87,6 +87,7 @@ const LOCAL = z
     gpu_per_hour: amount.optional(),
     energy_per_kwh: amount.optional(),
     gpus: positive(1024).default(1),
+    calls_at_once: positive(10_000).default(1),
     watts: positive(100_000).optional(),
     idle_watts: positive(100_000).optional(),
     busy_share: positive(1).optional(),
@@ -247,13 +248,20 @@ const keepAsWritten = (document: Document): void => {
   });
 };
 
-const PLAIN_NUMBERS: ReadonlySet<string> = new Set(['gpus', 'watts', 'idle_watts', 'busy_share', 'units']);
+const PLAIN_NUMBERS: ReadonlySet<string> = new Set([
+  'gpus',
+  'calls_at_once',
+  'watts',
+  'idle_watts',
+  'busy_share',
+  'units',
+]);
 
 const SHAPES: Readonly<Record<string, z.ZodObject>> = { prices: PRICE, capacity: CAPACITY };
 const keysAt = (path: readonly PropertyKey[]): string => {
   const [list] = path;
   if (list === undefined) return Object.keys(FILE.shape).join(', ');
-  if (path.includes('local')) return 'gpu_per_hour, energy_per_kwh, gpus, watts, idle_watts, busy_share';
+  if (path.includes('local')) return 'gpu_per_hour, energy_per_kwh, gpus, calls_at_once, watts, idle_watts, busy_share';
   if (path.includes('long_context')) return 'above_prompt_tokens, price';
   if (path.includes('rates')) return 'base, long_context';
   if (list === 'currencies') return 'from, usd, known_since';

@@ -26,6 +26,8 @@ export interface Rate {
 export interface LocalModel {
   /** GPUs a call holds while it runs. */
   readonly gpus: number;
+  /** Calls that share them at a time: a server that batches. */
+  readonly calls_at_once: number;
   /** Of one GPU with its share of the machine, while it works; null: not known. */
   readonly watts: number | null;
   /** The same while it waits; null: not known. */

@@ -111,7 +111,8 @@ const billTable = ({ explanation, bookings }: ExplainedCall): Html | null => {
     return html`<p class="quiet small">Booked with ${booking.price_id ?? 'a price'}, which the price book does not give any more.</p>`;
   const wordsOf = new Map<string, string>(BUCKETS);
   return html`<div class="scroll"><table class="bill"><thead><tr><th scope="col">Price <span class="mono">${booking.price_id}</span>${explanation.is_price_inferred === true && html` <span class="quiet">(provider inferred from the model's name)</span>`}</th><th scope="col" class="n">Tokens</th><th scope="col" class="n">Rate</th><th scope="col" class="n">Amount</th></tr></thead>
-<tbody>${explanation.bill.map((line) => html`<tr><td>${wordsOf.get(line.bucket) ?? line.bucket}</td><td class="n">${line.quantity.toLocaleString('en-US')}</td><td class="n">$${trimmed(line.rate_usd)} <span class="quiet">per ${per(line.per)}</span></td><td class="n">$${trimmed(line.cost_usd)}</td></tr>`)}
+<tbody>${explanation.bill.map((line) => html`<tr><td>${wordsOf.get(line.bucket) ?? line.bucket.replaceAll('_', ' ')}${line.basis === 'modelled' && html` <span class="quiet">(modelled)</span>`}</td><td class="n">${line.quantity.toLocaleString('en-US', { maximumSignificantDigits: 12 })}</td><td class="n">$${trimmed(line.rate_usd)} <span class="quiet">per ${per(line.per)}</span></td><td class="n">$${trimmed(line.cost_usd)}</td></tr>`)}
+${(explanation.unknown_parts ?? []).map((part) => html`<tr><td>${part.replaceAll('_', ' ')}</td><td class="n">unknown</td><td></td><td class="n quiet">not in it</td></tr>`)}
 <tr class="total"><td>Booked</td><td></td><td></td><td class="n"><strong>$${trimmed(booking.cost_usd)}</strong></td></tr></tbody></table></div>`;
 };
 
