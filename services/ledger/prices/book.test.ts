@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { TokenBuckets } from '../../../schemas/ledger-entry.ts';
+import { llmOf, netBookings, runBatches } from '../step-fixture.ts';
 import { timeMicros } from '../utc-time.ts';
 import { type BookRead, loadPriceBook } from './book.ts';
 import { explainCost } from './cost.ts';
@@ -279,7 +280,7 @@ describe('a model of one’s own', () => {
   test('the time in the model counts before the whole time, shared by calls at once', () => {
     const price = priceOf(bookOf(LOCAL('gpu_per_hour: 3.60, gpus: 2, calls_at_once: 4')), query);
     const bill = explainCost(price, useOf({ inference_seconds: 8 }, 20_000_000));
-    expect([bill.cost_usd, bill.isByDuration, bill.unpriced_quantities]).toEqual(['0.004000000000', true, []]);
+    expect([bill.cost_usd, bill.isByDuration, bill.unpriced_quantities]).toEqual(['0.004000000000', false, []]);
   });
 
   test('a part nobody knows is named and left out; with none known the cost is unknown, never nothing', () => {
@@ -287,6 +288,16 @@ describe('a model of one’s own', () => {
     const half = explainCost(price, useOf({ gpu_seconds: 90 }));
     expect([half.cost_usd, half.unknown_parts, half.unpriced_quantities]).toEqual(['0.045000000000', ['kwh'], ['kwh']]);
     expect(explainCost(price, useOf({})).cost_usd).toBeNull();
+  });
+
+  test('is booked alike whether the span that says how long it took comes before or after the record without a time', () => {
+    const book = bookOf(LOCAL('gpu_per_hour: 3.60'));
+    const told = { provider: 'ollama', request_model: 'llama3.3:70b', response_id: 'r1' };
+    const log = llmOf('l', 100, 10, { ...told, signal: 'log', span_id: '', end_unix_micros: 0 });
+    const span = llmOf('s', 100, 10, { ...told, end_unix_micros: log.start_unix_micros + 5_000_000 });
+    for (const batches of [[[log], [span]], [[span], [log]], [[span, log]]])
+      expect(netBookings(runBatches(batches, book).entries)).toMatchObject([{ cost_usd: '0.005000000000' }]);
+    expect(netBookings(runBatches([[log]], book).entries)).toMatchObject([{ unpriced_reason: 'no_price' }]);
   });
 
   test('digest and quantisation tell weights of one name apart', () => {

@@ -38,7 +38,7 @@ export interface CostExplanation {
   readonly cost_usd: string | null;
   /** Parts of a local model's cost that are neither measured nor modelled; among the unpriced quantities as well. */
   readonly unknown_parts: readonly string[];
-  /** How long the call took is part of the cost. */
+  /** How long the call took decides the cost, or would if it were told. */
   readonly isByDuration: boolean;
 }
 
@@ -102,7 +102,7 @@ export const explainCost = (price: Price, usage: BilledUsage): CostExplanation =
     lines: lines.map((line, at) => ({ ...line.item, cost_usd: formatCost(shares[at] ?? 0n) })),
     unpriced_quantities: [...quantities.unpriced, ...use.unknown],
     unknown_parts: use.unknown,
-    isByDuration: use.modelled.size > 0,
+    isByDuration: isByDuration(price, usage),
     cost_usd: whole ? formatCost(shares.reduce((sum, share) => sum + share, 0n)) : null,
   };
 };
@@ -136,6 +136,9 @@ const useOf = (price: Price, usage: BilledUsage): LocalUse =>
     ? { quantities: usage.quantities, modelled: NOTHING, unknown: [] }
     : localUse(price.local, usage.quantities, usage.durationMicros ?? null, new Set(price.rates.keys()));
 const NOTHING: ReadonlySet<string> = new Set();
+
+const isByDuration = (price: Price, { quantities }: BilledUsage): boolean =>
+  price.local !== null && quantities['gpu_seconds'] === undefined && quantities['inference_seconds'] === undefined;
 
 const quantityLines = (price: Price, use: LocalUse, promptTokens: number): Lines =>
   collect(

@@ -87,7 +87,7 @@ export const priceWithBasis = (book: PriceBook, input: PricedInput, knownAtMicro
   const price = findPrice(book, input, knownAtMicros);
   if (!isPrice(price)) return refuse(price.reason);
   const cost = explainCost(price, usage);
-  if (cost.cost_usd === null) return refuse('no_price');
+  if (cost.cost_usd === null) return { ...refuse('no_price'), isByDuration: cost.isByDuration };
   const isOtherTier = price.service_tier === null && !isListedTier(input.tier);
   const untold = [
     ...usage.untold,
