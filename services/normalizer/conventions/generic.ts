@@ -14,6 +14,7 @@ import { readMessages } from './messages.ts';
 import { isModelOperation, kindOfTool } from './operations.ts';
 import { endedInError, type OutcomeFacts, readAttempt, readOutcome } from './outcome.ts';
 import { readProvider } from './provider.ts';
+import { kindInJson, modelInJson } from './told-in-json.ts';
 import { hasUsage, INCLUSIVE, leafCall, mergeUsage, readReportedCost, readUsage, wrapperCall } from './usage.ts';
 import { type MapUsage, usageOfAnswer, usageOfMap } from './usage-map.ts';
 import { asCount, asText, boolAttr, jsonAt, keySet, keysLike, type PlacedKey, textAttr } from './values.ts';
@@ -28,7 +29,7 @@ export const generic: Convention = { name: 'generic', matches: () => true, read:
 /** Facts found by walking over the keys once. */
 interface Found {
   semantics?: UsageSemantics;
-  kind?: StepKind;
+  kind?: StepKind | undefined;
   requestModel?: string;
   responseModel?: string;
   responseId?: string;
@@ -84,6 +85,7 @@ const walk = (view: SpanView): Found => {
     readKey(found, meaning, view.at(place));
     if (meaning.isUsage) readUsageMap(found, jsonAt(view, place));
   }
+  found.kind ??= kindInJson(view);
   return found;
 };
 
@@ -214,6 +216,10 @@ const answered = (view: SpanView, call: CallFacts | undefined, outcome: OutcomeF
 const STATUS_ERROR = 2;
 const NO_FAILURE = { isFailed: false, errorType: undefined, errorMessage: undefined };
 
+const modelAskedFor = (view: SpanView, found: Found, stepKind: StepKind): string | undefined =>
+  found.requestModel ??
+  (isModelOperation(stepKind) && found.responseModel === undefined ? modelInJson(view) : undefined);
+
 const readGeneric = (view: SpanView): StepFacts => {
   const found = walk(view);
   const outcome = readOutcome(view);
@@ -223,9 +229,10 @@ const readGeneric = (view: SpanView): StepFacts => {
   const usage = block === undefined ? said : mergeUsage(said, block.usage);
   const isTool = stepKind === 'tool' || stepKind === 'delegation';
   const identity = readIdentity(view);
+  const requestModel = modelAskedFor(view, found, stepKind);
   const { provider, flags } = readProvider(
     view,
-    isModelOperation(stepKind) ? (found.responseModel ?? found.requestModel) : undefined,
+    isModelOperation(stepKind) ? (found.responseModel ?? requestModel) : undefined,
   );
   const toolResult = isTool ? firstOf(view, RESULTS) : undefined;
   const { content, keys } = readContent(view);
@@ -237,7 +244,7 @@ const readGeneric = (view: SpanView): StepFacts => {
     ...identity,
     agentName: identity.agentName ?? found.agentName,
     provider,
-    requestModel: found.requestModel,
+    requestModel,
     responseModel: found.responseModel,
     responseId: found.responseId,
     toolName: isTool ? (found.toolName ?? view.name) : undefined,

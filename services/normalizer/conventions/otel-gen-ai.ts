@@ -99,7 +99,7 @@ const kindOfSpan = (view: SpanView, operation: string | undefined, toolName: str
   if (method !== undefined) return KIND_OF_MCP_METHOD.get(method) ?? 'other';
   const byWord = kindByWord(view);
   if (byWord !== undefined) return byWord === 'tool' ? kindOfTool(toolName) : byWord;
-  if (operation !== undefined) return isAnswer(view) ? 'llm' : 'other';
+  if (operation !== undefined) return isAnswer(view, operation) ? 'llm' : 'other';
   // Before 1.27 there was no operation name: a model that answered, or a tool.
   if (toolName !== undefined) return kindOfTool(toolName);
   return textAttr(view, SAID.anyModel) === undefined ? 'other' : 'llm';
@@ -115,8 +115,12 @@ const kindByWord = (view: SpanView): StepKind | undefined => {
 };
 const KIND_WORDS = keysLike(isKindKey);
 
-/** A model's answer has an id and a reason why it ended; what only sums answers has neither. */
-const isAnswer = (view: SpanView): boolean => textAttr(view, SAID.anyModel) !== undefined && hasAttr(view, ANSWERED);
+/** A model's answer has an id and a reason why it ended; what only sums answers has neither. Else the word must sound like one. */
+const isAnswer = (view: SpanView, operation: string): boolean =>
+  textAttr(view, SAID.anyModel) !== undefined &&
+  (hasAttr(view, ANSWERED) || (CALL_WORD.test(operation) && hasUsage(readUsage(view))));
+const CALL_WORD =
+  /^(?:chat|text|messages?|responses?|completions?|generate|infer|inference|converse|stream)(?:$|[._-])/i;
 const ANSWERED = keySet('gen_ai.response.id', 'gen_ai.response.finish_reasons');
 
 /** A record that repeats a span, an evaluation, a message: log records describe, they are not steps of work. */

@@ -126,8 +126,43 @@ test('Azure AI agents: a run of a thread is an agent with a sum', () => {
   );
 });
 
+/** braintrust.dev, OpenTelemetry attributes: whole objects as JSON. */
+test('Braintrust: type, model and figures are read out of its objects', () => {
+  const call = stepOf({
+    'braintrust.span_attributes': '{"type":"llm","name":"chat"}',
+    'braintrust.metadata': '{"model":"gpt-4o","temperature":0}',
+    // Whether what was cached is part of the prompt differs by provider there: the detail is left, the cost an upper bound.
+    'braintrust.metrics': '{"prompt_tokens":100,"completion_tokens":20,"tokens":120,"prompt_cached_tokens":40}',
+  });
+  expect(call).toMatchObject({
+    ...{ step_kind: 'llm', request_model: 'gpt-4o', provider: 'openai' },
+    call: { input_tokens: 100, cache_read_tokens: null, output_tokens: 20 },
+  });
+  expect(stepOf({ 'braintrust.span_attributes': '{"type":"tool"}' }, { name: 'lookup' })).toMatchObject({
+    ...{ step_kind: 'tool', tool_name: 'lookup' },
+  });
+});
+
+test('a call that names no model may have been asked for one in what it was sent', () => {
+  const call = { 'mlflow.spanType': '"LLM"', 'mlflow.chat.tokenUsage': '{"input_tokens":1,"output_tokens":2}' };
+  const asked = (inputs: string) => stepOf({ ...call, 'mlflow.spanInputs': inputs }).request_model;
+  expect(asked('{"model":"gpt-4o","messages":[]}')).toBe('gpt-4o');
+  expect(asked('{"model":{"not":"text"}}')).toBeNull();
+  expect(asked(`{"model":"${'x'.repeat(300)}"}`)).toBeNull();
+  expect(asked('no json')).toBeNull();
+});
+
 describe('an operation nobody has agreed on', () => {
-  const named = { 'gen_ai.operation.name': 'converse_stream', 'gen_ai.request.model': 'm', ...USAGE };
+  test.each(['chat_completion', 'generate.text', 'responses'])(
+    '%s sounds like a call, and tells figures',
+    (operation) => {
+      const told = { 'gen_ai.operation.name': operation, 'gen_ai.request.model': 'gpt-4o' };
+      expect(stepOf({ ...told, ...USAGE })).toMatchObject({ step_kind: 'llm', call: { role: 'leaf' } });
+      expect(stepOf(told)).toMatchObject({ step_kind: 'other', call: null });
+    },
+  );
+
+  const named = { 'gen_ai.operation.name': 'agent_turn', 'gen_ai.request.model': 'm', ...USAGE };
 
   test('that ended like an answer is a call', () => {
     expect(stepOf({ ...named, 'gen_ai.response.id': 'r-1' })).toMatchObject({
