@@ -92,8 +92,10 @@ const jsonOf = (text: string): unknown => {
   }
 };
 
-/** The newest word on each call among commands, by call and what it was priced by; whatever the order they come in. */
+/** By call and what it was priced by. */
 export type WantedPrices = ReadonlyMap<string, WantedPrice>;
+
+/** The newest word on each call among commands, whatever the order they come in. What cannot be read says nothing. */
 export const wantedPrices = (commands: readonly AgentStep[]): WantedPrices => {
   const wanted = new Map<string, WantedPrice>();
   for (const command of commands) {
