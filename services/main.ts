@@ -2,6 +2,7 @@
 import { Command, CommanderError, Option } from 'commander';
 import { addDlqCommands } from './commands/dlq-commands.ts';
 import { addLedgerCommands } from './commands/ledger-commands.ts';
+import { addOpenLineageCommands } from './commands/openlineage-commands.ts';
 import { addPriceCommands } from './commands/price-commands.ts';
 import { createWorld, packageVersion, type World } from './commands/world.ts';
 import { loadConfig } from './runtime/config.ts';
@@ -206,6 +207,7 @@ program
 
 addDlqCommands(program, (command, data) => worldOf(command, dataOverride(data), QUIET));
 addPriceCommands(program, (command, data) => worldOf(command, dataOverride(data), QUIET));
+addOpenLineageCommands(program, (command, data) => worldOf(command, dataOverride(data), QUIET));
 
 program
   .command('dashboards')

@@ -6,6 +6,7 @@ import { criticalPathRoutes } from './critical-path.ts';
 import { incidentRoutes } from './incidents.ts';
 import { lineageRoutes } from './lineage.ts';
 import { lineageDataRoutes } from './lineage-data.ts';
+import { openLineageRoutes } from './openlineage.ts';
 import { pipelineRoutes } from './pipeline.ts';
 import { policyRoutes } from './policies.ts';
 import { priceRoutes } from './prices.ts';
@@ -36,5 +37,6 @@ export const apiRoutes: readonly Route[] = [
   ...telemetryRoutes,
   ...sqlRoutes,
   ...actionRoutes,
+  ...openLineageRoutes,
   ...controlRoutes,
 ];
