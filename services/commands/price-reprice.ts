@@ -2,7 +2,7 @@ import { TOPICS } from '../../schemas/topics.ts';
 import type { PriceBook } from '../ledger/prices/price.ts';
 import { bookAsKnownAt, type RepricedRun, repriceRecords, repriceRun } from '../ledger/reprice.ts';
 import { utcMillisText } from '../ledger/utc-time.ts';
-import { ConfigError } from '../runtime/errors.ts';
+import { ConfigError, TransportError } from '../runtime/errors.ts';
 import type { EventLog, OutgoingRecord, Store } from '../runtime/ports.ts';
 import { requireStoredData } from './data-folder.ts';
 import { logActs } from './dlq-actor.ts';
@@ -55,7 +55,7 @@ export interface RepriceDeps {
 
 /**
  * Prices calls anew, shows what that changes by day and model, and has the ledger book it when `isMeant`. Resolves to the
- * exit code: 1 when some calls could not be looked at. Ended in the middle, what was told is booked, and the same command
+ * exit code: 1 when some calls could not be looked at, or it was ended before all was told. Ended in the middle, what was told is booked, and the same command
  * goes on with the rest.
  */
 export const repriceLedger = async (
@@ -84,8 +84,8 @@ export const reprice = async (deps: RepriceDeps, selection: RepriceSelection, is
   const runs = await runsOf(deps.store, selection);
   const repriced = await priceAnew(deps, selection, closed, runs);
   tell(deps.world, repriced, runs.length, isMeant);
-  if (isMeant && repriced.runs.length > 0) await book(deps, repriced, selection);
-  return repriced.left > 0 ? 1 : 0;
+  const isDone = !isMeant || repriced.runs.length === 0 || (await book(deps, repriced, selection));
+  return isDone && repriced.left === 0 ? 0 : 1;
 };
 
 // ------------------------------------------------------------------ what is meant
@@ -127,7 +127,7 @@ const priceAnew = async (
   const repriced: Repriced = { difference: createPriceDifference(), runs: [], looked: 0, closed: 0, left: 0 };
   const [from, to] = [utcMillisText(selection.fromMs), utcMillisText(selection.toMs)];
   for (let at = 0; at < runs.length; at += STATES_AT_ONCE) {
-    world.stop.throwIfAborted();
+    if (world.stop.aborted) throw new TransportError('ABORTED', 'told to stop', { retryable: false });
     const asked = runs.slice(at, at + STATES_AT_ONCE);
     const states = await statesOf(store, logId, asked);
     for (const { key, calls } of asked) {
@@ -195,11 +195,12 @@ const tell = (world: RepriceDeps['world'], repriced: Repriced, runs: number, isM
   if (difference.calls() > 0 && !isMeant) world.progress('nothing was booked; --yes books it');
 };
 
+/** Resolves to whether all of it was told. */
 const book = async (
   { world, log, store }: RepriceDeps,
   { runs, difference }: Repriced,
   selection: RepriceSelection,
-): Promise<void> => {
+): Promise<boolean> => {
   const atMs = world.clock.nowMs();
   const detail = JSON.stringify({ ...selection, calls: difference.calls() });
   const subject = `${new Date(selection.fromMs).toISOString()}/${new Date(selection.toMs).toISOString()}`;
@@ -219,4 +220,5 @@ const book = async (
   if (!world.stop.aborted && pending.length > 0) await send();
   const rest = world.stop.aborted ? '; it was ended there: the same command goes on with the rest' : '';
   world.print(`told   the ledger: ${told} commands; it books them as it reads them${rest}`);
+  return !world.stop.aborted;
 };

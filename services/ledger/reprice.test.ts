@@ -5,7 +5,7 @@ import { decodeAgentStep, encodeAgentStep } from '../../schemas/agent-step-codec
 import { ONLY_FOR_HEADER } from '../../schemas/topics.ts';
 import { createLedgerFold } from './fold.ts';
 import { bookOf, type PriceBook } from './prices/price.ts';
-import { repriceRecords, repriceRun } from './reprice.ts';
+import { bookAsKnownAt, repriceRecords, repriceRun } from './reprice.ts';
 import { isReprice, REPRICED_CALLS_MAX, repriceStep } from './reprice-command.ts';
 import { parseState, serialiseState } from './state.ts';
 import { llmOf, netBookings, runBatches, sumsBy, TEST_PRICES, tableSource } from './step-fixture.ts';
@@ -100,6 +100,17 @@ describe('calls priced anew', () => {
     const plain = runBatches([[one, better]], TEST_PRICES);
     const isOther = netBookings(plain.entries).some(({ input_tokens }) => input_tokens !== 1000);
     expect(isOther ? netBookings(ran.entries) : netBookings(plain.entries)).toEqual(netBookings(plain.entries));
+  });
+
+  test('by what was known at a time are asked of the book as of that time', () => {
+    const later: PriceBook = {
+      hash: 'later',
+      find: (query) => ((query.knownAtMicros ?? Number.MAX_VALUE) < AT * 1000 ? TEST_PRICES : DEAR).find(query),
+    };
+    const state = stateOf([one]);
+    expect(repriceRun(state, bookAsKnownAt(later, AT * 1000 - 1), every).changed).toEqual([]);
+    expect(repriceRun(state, bookAsKnownAt(later, AT * 1000), every).changed).toHaveLength(1);
+    expect(repriceRun(state, later, every).changed).toHaveLength(1);
   });
 
   test('later evidence that tells no other usage leaves the price asked for', () => {
