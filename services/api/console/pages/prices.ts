@@ -5,7 +5,7 @@ import { read } from '../../reads.ts';
 import { compact, moneyCell, percent, plural } from '../format.ts';
 import { type Html, html } from '../html.ts';
 import { page } from '../layout.ts';
-import { linkTo, RANGES, runLink, type View } from '../view.ts';
+import { kept, linkTo, RANGES, runLink, type View } from '../view.ts';
 import { readTenants } from './tenants.ts';
 
 /** Own prices shown; the public list is asked for by name, in the API and with `tacho price list`. */
@@ -29,13 +29,15 @@ export const pricesPage = async (view: View): Promise<string> => {
     readTenants(view),
   ]);
   const { calls, priced_calls } = unpriced.coverage;
+  const listed = unpriced.models.reduce((sum, model) => sum + model.calls, 0);
+  const silent = unpriced.is_cut ? 0 : calls - priced_calls - listed;
   const hero = calls === 0 ? 'No calls' : `${percent(priced_calls, calls)} of calls have a price`;
   return page(view, {
     title: 'Prices',
     tenants,
     hasRange: true,
     body: html`<section class="answer"><div class="lead"><h1>Prices</h1><p class="hero small">${hero}</p>
-<p class="note">${plural(calls, 'call')} in the ${RANGES[range.name].words}; ${moneyCell(unpriced.coverage.cost_usd)} is the cost of the ${compact(priced_calls)} that have one.</p></div></section>
+<p class="note">${plural(calls, 'call')} in the ${RANGES[range.name].words}; ${moneyCell(unpriced.coverage.cost_usd)} is the cost of the ${compact(priced_calls)} that have one.${silent > 0 && html` ${plural(silent, 'other')} told no tokens: <a href="${linkTo('/telemetry', kept(view))}">who, and how to mend it</a>.`}</p></div></section>
 ${unpricedSection(view, unpriced.models, unpriced.is_cut)}${useSection(use.models)}${use.capacity.length > 0 && capacitySection(use.capacity)}${bookSection(book, own)}`,
   });
 };
