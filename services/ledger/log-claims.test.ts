@@ -68,6 +68,16 @@ describe('a call told by a span and by a log record without a trace', () => {
     ).toEqual(['other', 'span']);
   });
 
+  test('is found over the turn of any beat, as long as the record was written within two seconds of the end', () => {
+    for (const end of [10, 10.7, 11.3, 12, 13.9]) {
+      for (const late of [-1.9, -0.1, 0, 1, 1.9, 2]) {
+        const ended = { ...span, ...at(end - 3, end) };
+        expect(calls(play(ended, { ...record, ...at(end + late) })), `${end} ${late}`).toBe(1);
+      }
+      expect(calls(play({ ...span, ...at(end - 3, end) }, { ...record, ...at(end + 2.1) })), `${end}`).toBe(2);
+    }
+  });
+
   test('told by two kinds of records and by two instrumentations is one call', () => {
     const details = { ...record, step_id: 'details', name: 'details', ...at(5.02) };
     const sdk = { ...span, step_id: 'sdk', span_id: 'sdk', scope_name: 'sdk', ...at(1.5, 4.9) };

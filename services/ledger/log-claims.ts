@@ -17,11 +17,10 @@ import { ownRecord, settledFindings } from './findings.ts';
 const WITHOUT_FILE: ReadonlySet<string> = new Set(['generic', 'otel-gen-ai']);
 
 /**
- * A span is told under the beat it ended in, a log record under its own beat and those beside it: a record is written
- * when the answer is complete. As long as the slack, so that nothing within it is missed.
+ * A span is told under the beat it ended in, a log record under those its slack reaches into: a record is written when
+ * the answer is complete. Twice the slack, so that they are two at most; a state has few claims if beats are short.
  */
-const BEAT_MICROS = LOG_SLACK_MICROS;
-const BESIDE = [-1, 0, 1];
+const BEAT_MICROS = 2 * LOG_SLACK_MICROS;
 const KEY_BEGINS = 'log-';
 
 /** Whether a state of this key holds claims of log records. */
@@ -34,8 +33,8 @@ export const logClaimsOf = (news: readonly AgentStep[]): readonly OutgoingRecord
     if (call === null) return [];
     const output = outputTotal(call) ?? 0;
     if (output <= 0 || (inputTotal(call) ?? 0) <= 0) return [];
-    const beat = Math.floor(step.end_unix_micros / BEAT_MICROS);
-    const beats = step.signal === 'span' ? [beat] : BESIDE.map((beside) => Math.max(0, beat + beside));
+    const slacks = step.signal === 'span' ? [0] : [-LOG_SLACK_MICROS, LOG_SLACK_MICROS];
+    const beats = slacks.map((slack) => Math.floor(Math.max(0, step.end_unix_micros + slack) / BEAT_MICROS));
     return [...new Set(beats)].map((at) =>
       ownRecord('claim', logClaimOf({ ...step, call }, keyOf(at, step.service, output))),
     );
