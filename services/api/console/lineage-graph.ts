@@ -74,6 +74,7 @@ const LEGEND = [
   ['uses_model', 'uses model'],
   ['reads', 'reads'],
   ['writes', 'writes'],
+  ['derives', 'derives: was read before'],
   ['acts_for', 'acts for'],
 ] as const;
 

@@ -36,6 +36,15 @@ beforeAll(async () => {
       at(`t${n}`, { step_kind: 'tool', tool_name: `tool ${n}`, parent_span_id: 'a' }),
     ),
   ]);
+  await insertEdges('demo|feed0000000000000000000000000001', [
+    at('r', { step_kind: 'tool', tool_name: 'load', facts: { 'data.dataset': 'raw <b>' } }),
+    at('w', {
+      step_kind: 'tool',
+      tool_name: 'store',
+      start_unix_micros: (nowMs - 30_000) * 1000,
+      facts: { 'data.dataset': 'mart', 'data.operation': 'insert' },
+    }),
+  ]);
   for (const tenant of ['demo', 'acme'])
     await insertEdges(`${tenant}|${SHARED_RUN}`, [at('x', { step_kind: 'agent', agent_name: 'shared: agent/ü' })]);
 });
@@ -43,6 +52,16 @@ beforeAll(async () => {
 afterAll(async () => {
   await app?.close();
   await engine?.close();
+});
+
+test('the page of a data set says who touched it, what is not told, from what, and where it can have got to', async () => {
+  const { body, statusCode } = await get('/lineage?node=dataset:mart&tenant=demo');
+  expect(statusCode).toBe(200);
+  expect(body).toContain('Who touched it');
+  expect(body).toContain('raw &lt;b&gt;');
+  expect(body).toContain('not told');
+  const source = await get(`/lineage?node=${encodeURIComponent('dataset:raw <b>')}&tenant=demo`);
+  expect(source.body).toMatch(/Can have got to<\/h2><span class="note">1 node/);
 });
 
 describe('the lineage of a run', () => {

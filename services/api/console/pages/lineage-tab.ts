@@ -82,6 +82,9 @@ const FLAG_WORDS: Readonly<Record<string, string>> = {
   summarised: 'from steps beyond those held',
   more: 'stands for all further ones',
   sums_only: 'told by a sum, not by a call',
+  sql_unparsed: 'a statement nobody could parse',
+  from_arguments: 'named in arguments: of which database is not known',
+  failed: 'tried, and failed',
 };
 
 const edgeTable = (shown: RunView, edges: readonly RunEdgeRow[]): Html => {

@@ -10,6 +10,7 @@ import type { DrawnEdge, DrawnNode } from '../lineage-layout.ts';
 import { edgeWords, nodeCell, nodeLabel, nodeLink, RUN_FILTER } from '../lineage-parts.ts';
 import { mergeRuns } from '../lineage-runs.ts';
 import { linkTo, RANGES, rangeChoice, runLink, runsLink, type View } from '../view.ts';
+import { dataSections } from './lineage-touches.ts';
 import { readTenants } from './tenants.ts';
 
 const NODES_OF_PAGE = 100;
@@ -31,10 +32,13 @@ const nodePage = async (view: View, node: NodeName): Promise<string> => {
   if (tenants.length > 1) return page(view, { ...options, body: chooseTenant(view, node, options.tenants) });
   const { tenant_id: tenant } = onlyTenant(tenants, nodeText(node));
   const depth = DEPTHS.find((known) => known === view.params['depth']) ?? '2';
-  const walk = await walkLineage(context, { tenant, node, direction: 'both', depth: Number(depth), range });
+  const [walk, data] = await Promise.all([
+    walkLineage(context, { tenant, node, direction: 'both', depth: Number(depth), range }),
+    dataSections(view, tenant, node),
+  ]);
   return page(view, {
     ...options,
-    body: html`${head(view, tenant, node, walk)}${depthPicker(view, depth)}${picture(view, tenant, node, walk)}${edgesSection(view, tenant, node, walk)}`,
+    body: html`${head(view, tenant, node, walk)}${depthPicker(view, depth)}${data}${picture(view, tenant, node, walk)}${edgesSection(view, tenant, node, walk)}`,
   });
 };
 
