@@ -14,18 +14,22 @@ import { openClientStore, requireSchema } from './open-store.ts';
 import { topicSpecs } from './topic-specs.ts';
 import type { World } from './world.ts';
 
+/** Who books by the prices, and who explains what was booked. */
+const PRICES_READ_BY: ReadonlySet<string> = new Set(['ledger', 'api']);
+
 /** Runs one service until it is told to stop. The embedded engine is the one `tacho up` runs. Resolves to the exit code. */
 export const runService = async (world: World, name: string): Promise<number> => {
   const access = openAccess(world.config);
   const budgets = name === 'alerter' ? openBudgets(world.config) : [];
   const owners = name === 'api' ? openOwners(world.config) : [];
-  const prices = await openPrices(world.config);
+  // A mistake in a price file must not keep a door from taking telemetry in.
+  const prices = PRICES_READ_BY.has(name) ? { prices: await openPrices(world.config) } : {};
   const start: Start = {
     name,
     access,
     budgets,
     owners,
-    prices,
+    ...prices,
     looks: [async () => ({ name, state: 'starting', detail: 'opening' })],
   };
   const doors = healthDoorsOf(world, access, () => Promise.all(start.looks.map((look) => look())));
@@ -49,7 +53,7 @@ interface Start {
   readonly access: Adapters['access'];
   readonly budgets: Adapters['budgets'];
   readonly owners: Adapters['owners'];
-  readonly prices: NonNullable<Adapters['prices']>;
+  readonly prices?: NonNullable<Adapters['prices']>;
   looks: readonly (() => Promise<HealthCheck>)[];
 }
 
@@ -75,7 +79,7 @@ const runOnLog = async (
       access,
       budgets,
       owners,
-      prices,
+      ...(prices === undefined ? {} : { prices }),
       reserve,
     };
     const service = buildService(name, world, adapters, (error) => {
