@@ -42,25 +42,28 @@ export interface Mapping {
   /** The export's input counts what was read from or written to a cache. */
   readonly input_includes_cache: boolean;
   /** Names of the export → names of the ledger. */
-  readonly models: Readonly<Record<string, string>>;
-  readonly accounts: Readonly<Record<string, string>>;
+  readonly models: ReadonlyMap<string, string>;
+  readonly accounts: ReadonlyMap<string, string>;
 }
 
 /** Forms of exports that are known, by the name `--map` takes. */
-export const READY_MADE: Readonly<Record<string, Mapping>> = {
-  // https://platform.openai.com/docs/api-reference/usage/completions: the pages of GET /v1/organization/usage/completions with
-  // group_by=model,project_id, one JSON document a line or one document. Tokens only: it tells no amounts.
-  'openai-usage': {
-    provider: 'openai',
-    columns: {
-      ...{ day: 'start_time', model: 'model', account: 'project_id', calls: 'num_model_requests' },
-      ...{ input_tokens: 'input_tokens', cache_read_tokens: 'input_cached_tokens', output_tokens: 'output_tokens' },
+export const READY_MADE: ReadonlyMap<string, Mapping> = new Map([
+  [
+    // https://platform.openai.com/docs/api-reference/usage/completions: the pages of GET /v1/organization/usage/completions with
+    // group_by=model,project_id, one JSON document a line or one document. Tokens only: it tells no amounts.
+    'openai-usage',
+    {
+      provider: 'openai',
+      columns: {
+        ...{ day: 'start_time', model: 'model', account: 'project_id', calls: 'num_model_requests' },
+        ...{ input_tokens: 'input_tokens', cache_read_tokens: 'input_cached_tokens', output_tokens: 'output_tokens' },
+      },
+      input_includes_cache: true,
+      models: new Map(),
+      accounts: new Map(),
     },
-    input_includes_cache: true,
-    models: {},
-    accounts: {},
-  },
-};
+  ],
+]);
 
 /** Reads a mapping file. Throws ConfigError with everything that is wrong, each with file and line. */
 export const readMapping = (file: string, text: string): Mapping => {
@@ -78,5 +81,11 @@ export const readMapping = (file: string, text: string): Mapping => {
   const tells = [columns.calls, columns.cost_usd, ...TOLD_TOKENS.map((name) => columns[name])];
   if (tells.every((name) => name === undefined))
     throw new ConfigError([{ key: `${file}: columns`, value: 'no figure', allowed: 'calls, tokens or cost_usd' }]);
-  return { ...read.value, provider: read.value.provider ?? null };
+  return {
+    ...read.value,
+    provider: read.value.provider ?? null,
+    // A model may well be called like something every object has.
+    models: new Map(Object.entries(read.value.models)),
+    accounts: new Map(Object.entries(read.value.accounts)),
+  };
 };

@@ -125,14 +125,14 @@ const readRow = ({ cells }: CsvRow, mapping: Mapping): ReadRow | string => {
   if (day === null) return `no day: ${dayText.slice(0, 40)}`;
   const told = cell(columns.model) ?? '';
   const toldAccount = cell(columns.account);
-  const account = toldAccount === null ? null : (accounts[toldAccount] ?? toldAccount);
+  const account = toldAccount === null ? null : (accounts.get(toldAccount) ?? toldAccount);
   const figures = figuresOf(cell, mapping);
   if (typeof figures === 'string') return figures;
   const text = (cell(columns.cost_usd) ?? '').replace(/^\$/, '');
   const cost = text === '' ? null : parseScaled(text, COST_DECIMALS);
   if (text !== '' && cost === null) return `${columns.cost_usd} is no amount: ${text.slice(0, 40)}`;
   return {
-    key: keyOf(day, models[told] ?? told, account),
+    key: keyOf(day, models.get(told) ?? told, account),
     day,
     places: text.split('.')[1]?.length ?? 0,
     billed: { ...figures, cost, lines: 1 },

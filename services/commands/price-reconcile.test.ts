@@ -32,6 +32,7 @@ columns:
   cost_usd: Amount
 models: { "Large (v1)": large }
 `;
+const HEAD = 'Date,Model name,Workspace,Requests,Input,Cached,Output,Amount\n';
 const MAPPING = readMapping('map.yaml', YAML);
 
 let engine: TestEngine;
@@ -207,7 +208,7 @@ describe(`an invoice against the ledger (seed ${SEED})`, () => {
       has_more: false,
       next_page: null,
     };
-    const mapping = { ...(READY_MADE['openai-usage'] ?? expect.fail('no form')), provider: 'maker' };
+    const mapping = { ...(READY_MADE.get('openai-usage') ?? expect.fail('no form')), provider: 'maker' };
     const pages = await compared(JSON.stringify(page), mapping);
     expect(pages.gaps.map(({ cause, tokens }) => [cause, tokens])).toEqual([['capture', { input_tokens: 1_000 }]]);
     expect(pages.invoice).toBeNull();
@@ -244,10 +245,15 @@ describe('an export', () => {
     expect(read.kind === 'wrong' ? `${read.line}: ${read.problem}` : 'ok').toContain(problem);
   });
 
+  test('may name a model like something every object has', () => {
+    const { groups } = readInvoice('i.csv', `${HEAD}2026-05-01,constructor,__proto__,1,1,1,1,1`, MAPPING);
+    expect([...groups.keys()]).toEqual(['["2026-05-01","constructor","__proto__"]']);
+    expect(READY_MADE.get('constructor')).toBeUndefined();
+  });
+
   test('whose figures are none is refused with every line; a mapping with its key', () => {
-    const head = 'Date,Model name,Workspace,Requests,Input,Cached,Output,Amount\n';
     const read = () =>
-      readInvoice('i.csv', `${head}May,m,w,1,1,1,1,1\n2026-05-01,m,w,-1,1,1,1,1\n2026-05-01,m,w,1,1,1,1,1e`, MAPPING);
+      readInvoice('i.csv', `${HEAD}May,m,w,1,1,1,1,1\n2026-05-01,m,w,-1,1,1,1,1\n2026-05-01,m,w,1,1,1,1,1e`, MAPPING);
     expect(read).toThrow(/i\.csv:2[\s\S]*i\.csv:3[\s\S]*i\.csv:4/);
     expect(() => readInvoice('i.csv', 'Date,Model name\n', MAPPING)).toThrow(/no column/);
     expect(() => readMapping('m.yaml', 'columns: { day: a, model: b, cost: c }')).toThrow(/m\.yaml:1/);

@@ -30,7 +30,8 @@ export interface ReconcileAsk {
  * exit code: 1 when anything but rounding lies between them.
  */
 export const reconcileInvoice = async (world: World, prices: PriceBook, ask: ReconcileAsk): Promise<number> => {
-  const mapping = READY_MADE[ask.map] ?? readMapping(ask.map, textOf('--map', ask.map));
+  const known = READY_MADE.get(ask.map);
+  const mapping = known ?? readMapping(ask.map, textOf('--map', ask.map));
   const invoice = readInvoice(ask.file, textOf('file', ask.file), mapping);
   requireStoredData(world.config);
   const opened = await openClientStore(world);
@@ -58,7 +59,7 @@ export const reconcileWith = async (
 
 const textOf = (key: string, path: string): string => {
   const allowed =
-    key === '--map' ? `a mapping file, or ${Object.keys(READY_MADE).join(', ')}` : 'a file that can be read';
+    key === '--map' ? `a mapping file, or ${[...READY_MADE.keys()].join(', ')}` : 'a file that can be read';
   try {
     if (statSync(path).size > FILE_BYTES_MAX)
       throw new ConfigError([{ key, value: path, allowed: `at most ${FILE_BYTES_MAX} bytes` }]);
