@@ -31,8 +31,15 @@ export interface MemberLoops {
 const keyOf = (place: { readonly topic: string; readonly partition: number }): string =>
   `${place.partition}/${place.topic}`;
 
-/** Builds the (empty) set of loops; `changed` is called whenever one ended. */
-export const createMemberLoops = (backend: LogBackend, options: ConsumeOptions, changed: () => void): MemberLoops => {
+/**
+ * Builds the (empty) set of loops; `changed` is called whenever one ended, `lost` when it ended and its partition could
+ * not be released: the group then still says that it is this member's.
+ */
+export const createMemberLoops = (
+  backend: LogBackend,
+  options: ConsumeOptions,
+  { changed, lost }: { readonly changed: () => void; readonly lost: () => void },
+): MemberLoops => {
   const { clock, logger } = backend;
   const { group } = options;
   const running = new Map<string, RunningLoop>();
@@ -44,8 +51,8 @@ export const createMemberLoops = (backend: LogBackend, options: ConsumeOptions, 
     // The partition may move only now, with nothing of it in flight here.
     if (result !== 'fenced') {
       await backend.release(loop.claim).catch((error: unknown) => {
-        // The lease ends it instead: close leaves the group, a lost process lets it expire.
         logger?.warn({ err: error, group }, 'event log: could not release a partition');
+        lost();
       });
     }
     endedEpochs.set(key, Math.max(loop.claim.epoch, endedEpochs.get(key) ?? 0));

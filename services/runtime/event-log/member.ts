@@ -23,10 +23,13 @@ interface Member {
   stage: Stage;
   /** When the group last answered. */
   seenMs: number;
+  /** The group may hold claims for it whose work has ended: it did not hear of the end. */
+  isLost: boolean;
 }
 
 const syncMember = async (member: Member): Promise<void> => {
   const { backend, options, loops } = member;
+  if (member.isLost) await leaveAsLost(member);
   await loops.cutOverdue();
   const topics = member.isJoined ? null : options.topics;
   const view = await backend.sync(options.group, member.id, topics, member.stage === 'open');
@@ -37,12 +40,25 @@ const syncMember = async (member: Member): Promise<void> => {
   if (view.kind === 'evicted') member.id = backend.newMemberId();
 };
 
+/**
+ * Nobody works on a partition under an epoch that has ended here, and nobody else may have it while this member lives. As
+ * another member it claims what is free under new epochs.
+ */
+const leaveAsLost = async (member: Member): Promise<void> => {
+  await member.backend.leave(member.options.group, member.id);
+  member.id = member.backend.newMemberId();
+  member.isJoined = false;
+  member.isLost = false;
+};
+
 const survive = (member: Member, error: unknown): void => {
   const { backend, options, loops } = member;
   if (!(error instanceof TransportError)) throw error;
   backend.logger?.warn({ err: error, group: options.group }, 'event log: heartbeat failed');
   // Others may own our partitions by now; better to stop before they find out by the commit.
-  if (backend.clock.nowMs() - member.seenMs > LEASE_MS) loops.fenceAll();
+  if (backend.clock.nowMs() - member.seenMs <= LEASE_MS) return;
+  loops.fenceAll();
+  member.isLost = true;
 };
 
 const beat = async (member: Member): Promise<void> => {
@@ -88,10 +104,13 @@ export interface RunningMember extends Consumer {
 /** Joins the group and works on what it is given until closed. Throws TransportError when it cannot join. */
 export const startMember = async (backend: LogBackend, options: ConsumeOptions): Promise<RunningMember> => {
   const waker = createWaker(backend.clock);
-  const loops = createMemberLoops(backend, options, waker.wake);
+  const lost = (): void => {
+    member.isLost = true;
+  };
+  const loops = createMemberLoops(backend, options, { changed: waker.wake, lost });
   const member: Member = {
     ...{ backend, options, waker, loops },
-    ...{ id: backend.newMemberId(), isJoined: false, stage: 'open', seenMs: backend.clock.nowMs() },
+    ...{ id: backend.newMemberId(), isJoined: false, stage: 'open', seenMs: backend.clock.nowMs(), isLost: false },
   };
   const unwatch = backend.onGroupChange(options.group, waker.wake);
   try {
