@@ -61,7 +61,8 @@ describe.runIf(canMount())('a real disk that runs full', () => {
     await expectAllOnce(site, sender, 0);
   });
 
-  // Many minutes on a busy machine: by hand, with LAST_BYTE=1.
+  // Without the reserve, which is there for this: by hand, with LAST_BYTE=1. Known to end with "Empty marks file" now and
+  // then: where the very last byte meets a merge, ClickHouse 26.7 may put a merged part in place whose marks it could not write.
   test.runIf(process.env['LAST_BYTE'] !== undefined)(
     'to the last byte makes log and engine refuse, break nothing, and go on when there is room',
     async () => {
