@@ -74,6 +74,13 @@ const figures = async () =>
     )
   )[0] ?? expect.fail('no figures');
 
+/** The line in `access_log` is written just before the first command is. */
+const begunToTell = (times: number) =>
+  until('it has begun to tell the ledger', async () => {
+    const [row] = await sql<{ n: string }>(site, `SELECT count() AS n FROM access_log WHERE action = 'ledger_reprice'`);
+    return Number(row?.n) >= times ? true : null;
+  });
+
 test(`a re-pricing killed with its ledger and begun again books what SQL makes of it, once (seed ${SEED})`, async () => {
   await untilReady(site, up);
   await send();
@@ -85,7 +92,8 @@ test(`a re-pricing killed with its ledger and begun again books what SQL makes o
   // The command dies where it may; then the ledger, and with it everything else, while it books what it was told.
   for (let round = 0; round < 2; round += 1) {
     const killed = startTacho(site, args, env);
-    await Promise.race([delay(dice.within(800, 3_500)), killed.exited]);
+    await Promise.race([begunToTell(round + 1).catch(() => null), killed.exited]);
+    await delay(dice.within(0, 120));
     killed.kill('SIGKILL');
     await killed.exited;
     await delay(dice.within(0, 400));
