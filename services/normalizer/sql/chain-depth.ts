@@ -2,9 +2,20 @@
  * Operators that one expression may chain. The parser builds a tree as deep as the chain and walks it by recursion:
  * with some hundred it takes seconds and gigabytes, with a thousand it overflows its stack.
  */
-const CHAIN_MAX = 100;
-const OPERATOR_SIGN = /^[-+*/|&^%<>=!~:?@]$/;
-const OPERATOR_WORDS = new Set(['AND', 'OR', 'NOT', 'XOR', 'LIKE', 'COLLATE']);
+const CHAIN_MAX = 200;
+/**
+ * Work that brackets may cost. In some dialects the parser reads what stands in a bracket twice, once as one thing and
+ * again as another, and so on inwards: each level doubles, and twenty levels take seconds. This many readings take some 50 ms.
+ */
+const READINGS_MAX = 16_384;
+/** A sign, or a cast: `::int` is one word. */
+const OPERATOR_SIGN = /^(?:[-+*/|&^%<>=!~:?@.[]$|::)/;
+const OPERATOR_WORDS = new Set(
+  (
+    'AND OR NOT XOR IS IN BETWEEN LIKE ILIKE RLIKE REGEXP GLOB SIMILAR MATCH ESCAPE COLLATE AT DIV MOD OVERLAPS MEMBER ' +
+    'PIVOT UNPIVOT MATCH_RECOGNIZE OPERATOR CASE INTERVAL EXISTS'
+  ).split(' '),
+);
 const SET_WORDS = new Set(['UNION', 'EXCEPT', 'INTERSECT', 'MINUS']);
 /** With these another part of the statement begins: its expressions chain anew. */
 const BREAKS = new Set([',', ...'SELECT FROM WHERE GROUP HAVING ORDER SET ON WHEN THEN ELSE'.split(' ')]);
@@ -31,12 +42,16 @@ export const isTooDeep = (tokens: readonly string[]): boolean => {
   let chains: number[] = [0];
   let open = 0;
   let sets = 0;
+  let readings = 0;
   const restart = (): void => {
     open -= chains.at(-1) ?? 0;
     chains[chains.length - 1] = 0;
   };
   const steps: Readonly<Record<Sort, () => void>> = {
-    open: () => chains.push(0),
+    open: () => {
+      chains.push(0);
+      readings += 2 ** chains.length;
+    },
     close: () => {
       if (chains.length > 1) open -= chains.pop() ?? 0;
     },
@@ -55,8 +70,12 @@ export const isTooDeep = (tokens: readonly string[]): boolean => {
     },
     other: () => undefined,
   };
-  return tokens.some((token) => {
+  let repeats = 0;
+  return tokens.some((token, at) => {
+    // A word before itself (`INTERVAL INTERVAL …`) is read as two things, like a bracket.
+    repeats = token === tokens[at - 1] && /^\w/.test(token) ? repeats + 1 : 0;
+    if (repeats > 0) readings += 2 ** (chains.length + repeats);
     steps[sortOf(token)]();
-    return open + sets > CHAIN_MAX;
+    return open + sets > CHAIN_MAX || readings > READINGS_MAX;
   });
 };

@@ -68,6 +68,15 @@ describe('whatever is sent as SQL', () => {
     ['text that is no SQL', 'please look into the orders', []],
     ['an expression by name, unparsed', 'WITH x AS (SELECT 1 FROM real) SELECT ??? FROM x', ['real']],
     ['a function in a text that is none', 'SELECT ??? FROM now() JOIN t', ['t']],
+    [
+      '45 calls in each other, which a parser reads twice each',
+      `SELECT ${many('f(', 45)}1${many(')', 45)} FROM t`,
+      ['t'],
+    ],
+    ['45 intervals in a row, likewise', `SELECT ${many('INTERVAL ', 45)}1 FROM t`, ['t']],
+    ['2,000 casts', `SELECT a${many('::int', 2000)} FROM t`, ['t']],
+    ['a tree deeper than a stack', `SELECT 1 FROM t WHERE a${many(' IS NULL', 3000)}`, ['t']],
+    ['a thousand pivots', `SELECT * FROM t${many(' PIVOT(sum(x) FOR y IN (1))', 1000)}`, ['t']],
   ])('%s is read by its words, and says that it was not parsed', (_what, sql, reads) => {
     const found = readSql(sql, GENERIC_SQL);
     expect([found.isUnparsed, namesOf(found, 'reads')]).toEqual([true, reads]);
@@ -75,6 +84,25 @@ describe('whatever is sent as SQL', () => {
 
   test('a list of columns is no call, even where nothing parses', () => {
     expect(namesOf(readSql('INSERT ??? INTO t(a) VALUES (1)', GENERIC_SQL), 'writes')).toEqual(['t']);
+  });
+
+  test('no shape of nesting takes the reader down', () => {
+    const nest = (open: string, close = '', count = 4000): string =>
+      `SELECT ${many(open, count)}1${many(close, count)} FROM t`;
+    const shapes = [
+      nest('CASE WHEN a THEN ', ' END', 1300),
+      nest('f(', ')'),
+      nest('{a:', '}'),
+      nest('INTERVAL '),
+      nest('x -> '),
+      nest('', '[1]'),
+      nest('', '.b'),
+      nest('', ' COLLATE x'),
+      nest('', ' AT TIME ZONE x', 2000),
+      nest('EXISTS (SELECT ', ')', 1600),
+    ];
+    for (const name of ['none', 'postgresql', 'mysql', 'bigquery', 'snowflake', 'mssql', 'clickhouse'])
+      for (const sql of shapes) expect(namesOf(readSql(sql, dialect(name)), 'writes')).toEqual([]);
   });
 
   test('a statement with a thousand rows costs one with one row', () => {

@@ -43,8 +43,20 @@ const memoryOf = (parser: string): ((text: string) => SqlTouches) => {
 
 const parsed = (text: string, parser: string): SqlTouches => {
   const tree = tryOut(text, parser);
-  if (tree === null) return ofWords(plainSql(text, { hasBackslash: false, doubleQuotesLiteral: false }));
+  if (tree === null || isTooNested(tree))
+    return ofWords(plainSql(text, { hasBackslash: false, doubleQuotesLiteral: false }));
   return { statements: tree.map((statement) => once(tablesOfStatement(statement))), isUnparsed: false };
+};
+
+/** Levels of a tree that may be walked by recursion; an ordinary statement has some thirty. */
+const LEVELS_MAX = 1_000;
+
+/** Whether a tree is deeper than a stack may be asked to follow: decided by the tree alone, not by what is left of the stack. */
+const isTooNested = (tree: readonly unknown[]): boolean => {
+  let level: readonly unknown[] = tree;
+  for (let depth = 0; depth < LEVELS_MAX && level.length > 0; depth += 1)
+    level = level.flatMap((node) => (typeof node === 'object' && node !== null ? Object.values(node) : []));
+  return level.length > 0;
 };
 
 /** As it stands, then with Python's placeholders as values, then by the widest grammar. */
