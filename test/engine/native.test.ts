@@ -63,6 +63,9 @@ const late = fc
 const decimal = fc
   .tuple(fc.bigInt({ min: -(10n ** 25n), max: 10n ** 25n }), fc.integer({ min: 0, max: 999_999_999_999 }))
   .map(([whole, part]) => `${whole}.${String(part).padStart(12, '0')}`);
+const share = fc
+  .tuple(fc.bigInt({ min: -(10n ** 19n), max: 10n ** 19n }), fc.bigInt({ min: 0n, max: 10n ** 18n - 1n }))
+  .map(([whole, part]) => `${whole}.${String(part).padStart(18, '0')}`);
 
 /** Every type of our tables, with values at its edges. */
 const TYPES: Readonly<Record<string, readonly [string, fc.Arbitrary<unknown>]>> = {
@@ -85,9 +88,12 @@ const TYPES: Readonly<Record<string, readonly [string, fc.Arbitrary<unknown>]>> 
   millis: ["DateTime64(3, 'UTC')", time],
   maybe_millis: ["Nullable(DateTime64(3, 'UTC'))", orNull(time)],
   micros: ["DateTime64(6, 'UTC')", fc.tuple(time, fc.nat(999)).map(([a, b]) => a + String(b).padStart(3, '0'))],
+  maybe_micros: ["Nullable(DateTime64(6, 'UTC'))", orNull(time)],
   nanos: ["DateTime64(9, 'UTC')", time],
   money: ['Decimal(38, 12)', decimal],
   maybe_money: ['Nullable(Decimal(38, 12))', orNull(decimal)],
+  maybe_share: ['Nullable(Decimal(38, 18))', orNull(share)],
+  rates: ['Map(LowCardinality(String), Decimal(38, 18))', fc.dictionary(word, share, { maxKeys: 4 })],
   list: ['Array(String)', fc.array(text, { maxLength: 4 })],
   words: ['Array(LowCardinality(String))', fc.array(word, { maxLength: 4 })],
   hours: ["Array(DateTime('UTC'))", fc.array(late, { maxLength: 3 })],
