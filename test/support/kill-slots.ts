@@ -16,6 +16,12 @@ export interface Slot {
 /** A machine that runs eight other things takes its time. */
 const READY_MAX_MS = 180_000;
 
+/**
+ * What a service says when it ends because its store or broker was away at its start. Whoever runs it starts it again,
+ * as Kubernetes and systemd do.
+ */
+const IS_ALONE = /does not answer/;
+
 /** Starts `tacho …` in a slot. `readyUrl` answers 200 when it works. */
 export const startSlot = (
   name: string,
@@ -38,21 +44,20 @@ export const startSlot = (
       tacho.kill('SIGTERM');
       return tacho.exited;
     },
-    untilReady: () =>
-      until(
+    untilReady: async () => {
+      const fault = await until(
         `${name} is ready`,
         async () => {
-          if (tacho.child.exitCode !== null)
-            throw new Error(`${name} exited ${tacho.child.exitCode}:\n${tacho.output()}`);
-          return (await fetch(readyUrl)).ok ? true : null;
+          if (tacho.child.exitCode === null) return (await fetch(readyUrl)).ok ? '' : null;
+          const isAlone = tacho.child.exitCode === 1 && IS_ALONE.test(tacho.output());
+          if (!isAlone) return `it exited ${tacho.child.exitCode}`;
+          tacho = startTacho(site, args, env);
+          return null;
         },
         READY_MAX_MS,
-      ).then(
-        () => undefined,
-        (cause: unknown) => {
-          throw new Error(`${name} is not ready:\n${tacho.output()}`, { cause });
-        },
-      ),
+      ).catch(String);
+      if (fault !== '') throw new Error(`${name} is not ready: ${fault}\n${tacho.output()}`);
+    },
   };
 };
 
