@@ -1,12 +1,9 @@
 import { type Command, Option } from 'commander';
-import { ConfigError, type ConfigProblem } from '../runtime/errors.ts';
-import { momentOf } from './dlq-selection.ts';
 import type { RebuildSelection } from './ledger-rebuild.ts';
+import { type TypedRange, typedRange } from './typed-range.ts';
 import type { World } from './world.ts';
 
-interface Typed {
-  readonly from: string;
-  readonly to?: string;
+interface Typed extends TypedRange {
   readonly family?: string;
   readonly tenant?: string;
   readonly yes?: true;
@@ -37,17 +34,8 @@ export const addLedgerCommands = (
     });
 };
 
-const selectionOf = (typed: Typed, { clock }: World): RebuildSelection => {
-  const problems: ConfigProblem[] = [];
-  const moment = (key: string, text: string): number => {
-    const ms = momentOf(text, clock);
-    if (ms === null) problems.push({ key, value: text, allowed: 'such as 2h, or 2026-03-01T12:00:00Z' });
-    return ms ?? 0;
-  };
-  const fromMs = moment('--from', typed.from);
-  const toMs = typed.to === undefined ? clock.nowMs() : moment('--to', typed.to);
-  if (problems.length === 0 && toMs <= fromMs)
-    problems.push({ key: '--to', value: typed.to ?? 'now', allowed: 'a time after --from' });
-  if (problems.length > 0) throw new ConfigError(problems);
-  return { fromMs, toMs, family: typed.family ?? null, tenant: typed.tenant ?? null };
-};
+const selectionOf = (typed: Typed, world: World): RebuildSelection => ({
+  ...typedRange(typed, world),
+  family: typed.family ?? null,
+  tenant: typed.tenant ?? null,
+});

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { type TypedRange, typedRange } from './typed-range.ts';
 import type { World } from './world.ts';
 
 /** Adds `tacho openlineage export` to the command line. */
@@ -11,18 +12,18 @@ export const addOpenLineageCommands = (
     .description('OpenLineage: runs and steps of agents as run events for other catalogues')
     .command('export')
     .description('write the run events of every run that ended in a range to a file, one a line, or post them')
-    .requiredOption('--from <time>', 'runs that ended at or after this moment, ISO 8601')
-    .requiredOption('--to <time>', 'runs that ended before this moment, ISO 8601')
+    .requiredOption('--from <time>', 'runs that ended since: 2h, 3d, or 2026-03-01T12:00:00Z')
+    .option('--to <time>', 'runs that ended before (default: now)')
     .requiredOption('--out <file|url>', 'a file, or an HTTP endpoint that takes one event a request')
     .option('--tenant <name>', 'only this tenant')
     .option('--data <dir>', 'data folder')
-    .action(
-      async (options: { from: string; to: string; out: string; tenant?: string; data?: string }, command: Command) => {
-        const { exportOpenLineage } = await import('./openlineage.ts');
-        process.exitCode = await exportOpenLineage(worldOf(command, options.data), {
-          ...options,
-          tenant: options.tenant ?? null,
-        });
-      },
-    );
+    .action(async (typed: TypedRange & { out: string; tenant?: string; data?: string }, command: Command) => {
+      const { exportOpenLineage } = await import('./openlineage.ts');
+      const world = worldOf(command, typed.data);
+      process.exitCode = await exportOpenLineage(world, {
+        ...typedRange(typed, world),
+        out: typed.out,
+        tenant: typed.tenant ?? null,
+      });
+    });
 };

@@ -19,9 +19,9 @@ const RUNS_PER_QUERY = 100;
 const SETTINGS = `SETTINGS date_time_output_format = 'iso', output_format_json_quote_decimals = 1, output_format_json_quote_64bit_integers = 0`;
 
 export interface OpenLineageOptions {
-  /** ISO 8601; runs that ended in [from, to). */
-  readonly from: string;
-  readonly to: string;
+  /** Runs that ended in [fromMs, toMs). */
+  readonly fromMs: number;
+  readonly toMs: number;
   /** A file, or an HTTP endpoint that takes one event a request. */
   readonly out: string;
   readonly tenant: string | null;
@@ -29,14 +29,11 @@ export interface OpenLineageOptions {
 
 /** Writes the run events of every run that ended in a range, one JSON line each, or posts them. Resolves to the exit code. */
 export const exportOpenLineage = async (world: World, options: OpenLineageOptions): Promise<number> => {
-  for (const moment of [options.from, options.to])
-    if (Number.isNaN(Date.parse(moment)))
-      throw new ConfigError([{ key: '--from, --to', value: moment, allowed: 'a moment in ISO 8601' }]);
   requireStoredData(world.config);
   const opened = await openClientStore(world);
-  const target = /^https?:\/\//.test(options.out) ? httpTarget(options.out) : fileTarget(options.out);
   let events = 0;
   try {
+    const target = /^https?:\/\//.test(options.out) ? httpTarget(options.out) : await fileTarget(options.out);
     for await (const event of eventsOf(opened.store, options)) {
       await target.write(event);
       events += 1;
@@ -54,8 +51,12 @@ interface Target {
   readonly close: () => Promise<void>;
 }
 
-const fileTarget = (path: string): Target => {
+const fileTarget = async (path: string): Promise<Target> => {
   const file = createWriteStream(path);
+  await once(file, 'open').catch((cause: unknown) => {
+    const value = `${path} (${cause instanceof Error ? cause.message : String(cause)})`;
+    throw new ConfigError([{ key: '--out', value, allowed: 'a file that can be written, or http(s)://…' }]);
+  });
   return {
     write: async (event) => {
       if (!file.write(`${JSON.stringify(event)}\n`)) await once(file, 'drain');
@@ -81,9 +82,9 @@ const httpTarget = (url: string): Target => ({
 /** Every event of every run, runs in the order they ended. */
 export async function* eventsOf(
   store: Store,
-  { from, to, tenant }: Pick<OpenLineageOptions, 'from' | 'to' | 'tenant'>,
+  { fromMs, toMs, tenant }: Pick<OpenLineageOptions, 'fromMs' | 'toMs' | 'tenant'>,
 ): AsyncGenerator<OpenLineageEvent> {
-  const params = { from: Date.parse(from), to: Date.parse(to), tenant: tenant ?? '' };
+  const params = { from: fromMs, to: toMs, tenant: tenant ?? '' };
   let [lastTs, lastId] = ['', ''];
   for (;;) {
     const runs: readonly (ExportedRun & { readonly ended: string })[] = await store.query(runsSql, {

@@ -1,34 +1,7 @@
 import { Option } from 'commander';
 import { ConfigError, type ConfigProblem } from '../runtime/errors.ts';
-import { momentOf } from './dlq-selection.ts';
 import type { PriceSubcommand } from './price-subcommand.ts';
-import type { World } from './world.ts';
-
-/** A range of time as typed. */
-export interface TypedRange {
-  readonly from: string;
-  readonly to?: string;
-}
-
-/** Reads moments that were typed. Throws ConfigError with everything that is wrong. */
-export const typedRange = (
-  { from, to }: TypedRange,
-  { clock }: Pick<World, 'clock'>,
-): { readonly fromMs: number; readonly toMs: number } => {
-  const problems: ConfigProblem[] = [];
-  const fromMs = typedMoment('--from', from, { clock }, problems);
-  const toMs = to === undefined ? clock.nowMs() : typedMoment('--to', to, { clock }, problems);
-  if (problems.length === 0 && toMs <= fromMs)
-    problems.push({ key: '--to', value: to ?? 'now', allowed: 'a time after --from' });
-  if (problems.length > 0) throw new ConfigError(problems);
-  return { fromMs, toMs };
-};
-
-const typedMoment = (key: string, text: string, { clock }: Pick<World, 'clock'>, problems: ConfigProblem[]): number => {
-  const ms = momentOf(text, clock);
-  if (ms === null) problems.push({ key, value: text, allowed: 'such as 2h, or 2026-03-01T12:00:00Z' });
-  return ms ?? 0;
-};
+import { type TypedRange, typedMoment, typedRange } from './typed-range.ts';
 
 interface Typed extends TypedRange {
   readonly model?: string;

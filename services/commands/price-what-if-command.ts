@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import type { PriceBook } from '../ledger/prices/price.ts';
 import { ConfigError, type ConfigProblem } from '../runtime/errors.ts';
-import { dataOption, type TypedRange, typedRange } from './price-reprice-command.ts';
+import { dataOption } from './price-reprice-command.ts';
 import type { PriceSubcommand } from './price-subcommand.ts';
+import { type TypedRange, typedRange } from './typed-range.ts';
 
 interface Typed extends TypedRange {
   readonly model: readonly string[];

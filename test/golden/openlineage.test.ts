@@ -30,7 +30,7 @@ beforeAll(async () => {
   await untilDone(log, services);
   for (const service of services) await service.drain();
   events = await Array.fromAsync(
-    eventsOf(engine.store, { from: '2000-01-01T00:00:00Z', to: '2100-01-01T00:00:00Z', tenant: null }),
+    eventsOf(engine.store, { fromMs: 0, toMs: Date.parse('2100-01-01T00:00:00Z'), tenant: null }),
   );
 }, 300_000);
 
