@@ -21,6 +21,7 @@ const BENCHES = [
   ['receiver-doors', 'spans per CPU-second of the receiver, OTLP/HTTP and gRPC', 2],
   ['insert-format', 'rows per CPU-second into ClickHouse, Native and JSONEachRow', 1],
   ['policy-speed', 'steps per CPU-second through the rules', 1],
+  ['lineage-answers', 'how long lineage answers take over ten million edges', 10],
 ].filter(([name]) => existsSync(join(folder, `${name}.ts`)));
 
 const given = process.argv.slice(2);
