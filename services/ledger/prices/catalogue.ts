@@ -30,6 +30,8 @@ const PROVIDER_IDS: ReadonlyMap<string, string> = new Map([
   ['mistral_ai', 'mistral'],
   ['moonshot_ai', 'moonshotai'],
 ]);
+/** Sells what another name of the same provider sells, at prices of its own; the list has one price for both. */
+const SELLERS: ReadonlySet<string> = new Set(['gcp.vertex_ai']);
 /** Everybody speaks this protocol, so the name may stand for another maker: the model then says whose it is. */
 const PROTOCOL_PROVIDER = 'openai';
 /** Look-ups remembered; model names come from outside, so the table starts anew when full. */
@@ -134,6 +136,12 @@ const search = (
     return model === undefined ? [] : [periodsOf(provider, model)];
   });
   return { kind: 'candidates', all: told === undefined ? all : [] };
+};
+
+/** The name where it sells apart from its provider's other ones, so that a price of a file can be for it alone; else null. */
+export const sellerOf = (name: string): string | null => {
+  const told = name.trim().toLowerCase();
+  return SELLERS.has(told) ? told : null;
 };
 
 /** One spelling of a provider's name: the catalogue's where it has it, else lower case. */

@@ -1,6 +1,6 @@
 import { hash128 } from '../../../schemas/identity.ts';
 import { divideHalfEven } from '../money.ts';
-import { canonicalProvider } from './catalogue.ts';
+import { canonicalProvider, sellerOf } from './catalogue.ts';
 import { lookupNames } from './match.ts';
 import { EACH, type Price, type PriceQuery, perOf, RATE_DECIMALS, type Rate } from './price.ts';
 import { scaledAmount, type WrittenCapacity, type WrittenCurrencyRate, type WrittenPrice } from './price-file.ts';
@@ -78,7 +78,7 @@ export const ownPricesOf = (written: WrittenPrice, rates: readonly WrittenCurren
 };
 
 const selectorOf = (written: WrittenPrice): Selector => ({
-  provider: written.provider === undefined ? null : canonicalProvider(written.provider),
+  provider: written.provider === undefined ? null : (sellerOf(written.provider) ?? canonicalProvider(written.provider)),
   models: [...new Set(written.models.map((model) => model.toLowerCase()))].sort(),
   tenant: written.tenant ?? null,
   account: written.account ?? null,
@@ -144,6 +144,8 @@ export const earliest = (a: number | null, b: number | null): number | null =>
 /** A question in the spelling of selectors. */
 export interface AskedOf {
   readonly provider: string | null;
+  /** Who sells it, where one of the list's providers sells in two places at two prices. */
+  readonly seller: string | null;
   readonly names: readonly string[];
   readonly tenant: string | null;
   readonly account: string | null;
@@ -158,6 +160,7 @@ export interface AskedOf {
 /** `provider`: told, or known from elsewhere to be the model's. */
 export const askedOf = (query: PriceQuery, provider: string | null): AskedOf => ({
   provider,
+  seller: query.provider === null ? null : sellerOf(query.provider),
   names: lookupNames(query.model ?? '').map((name) => name.toLowerCase()),
   tenant: query.tenant,
   account: query.account,
@@ -190,12 +193,19 @@ export const fitOf = (price: OwnPrice, asked: AskedOf): readonly number[] | null
   const isInForce = (price.from ?? asked.tsMicros) <= asked.tsMicros && asked.tsMicros < (price.to ?? Infinity);
   const isKnown = asked.knownAtMicros === null || (price.known_since ?? asked.knownAtMicros) <= asked.knownAtMicros;
   if (!isInForce || !isKnown) return null;
-  if (selector.provider !== null && selector.provider !== asked.provider) return null;
+  const provider = providerFit(selector.provider, asked);
+  if (provider === null) return null;
   if (NARROWING.some((field) => selector[field] !== null && selector[field] !== asked[field])) return null;
   const model = modelFit(selector.models, asked.names);
   if (model === null) return null;
   const narrow = NARROWING.map((field) => (selector[field] === null ? 0 : 1));
-  return [...narrow, model, selector.provider === null ? 0 : 1, price.known_since ?? 0];
+  return [...narrow, model, provider, price.known_since ?? 0];
+};
+
+const providerFit = (provider: string | null, asked: AskedOf): number | null => {
+  if (provider === null) return 0;
+  if (provider === asked.seller) return 2;
+  return provider === asked.provider ? 1 : null;
 };
 
 /** Longer beginnings are narrower, whole names narrowest. */
