@@ -3,11 +3,11 @@ import { type AuditMoment, recordAudit } from '../audit/record.ts';
 import { TransportError } from '../runtime/errors.ts';
 import { createPingCheck } from '../runtime/http/health-door.ts';
 import { repairStore } from './audit-repair.ts';
-import { requireStoredData } from './data-folder.ts';
 import { drainAll, startAll } from './deadline.ts';
 import { openAccess } from './open-access.ts';
 import { healthDoorsOf } from './open-health.ts';
-import { type OpenStore, openClientStore } from './open-store.ts';
+import type { OpenStore } from './open-store.ts';
+import { withStoredData } from './with-stored-data.ts';
 import type { World } from './world.ts';
 
 /** Findings shown per check; the rest is counted. `--json` shows all. */
@@ -28,9 +28,7 @@ export interface AuditCommand {
  * on until told to stop, whatever it finds, and resolves to 0.
  */
 export const runAudit = async (world: World, command: AuditCommand): Promise<number> => {
-  requireStoredData(world.config);
-  const opened = await openClientStore(world);
-  try {
+  return withStoredData(world, async (opened) => {
     if (command.repair !== 'no') {
       const isMended = await repairStore(world, opened, command.repair === 'plan');
       if (command.repair === 'plan') return isMended ? 0 : 1;
@@ -38,9 +36,7 @@ export const runAudit = async (world: World, command: AuditCommand): Promise<num
     if (command.everyMs === null) return await once(world, opened, command);
     await againAndAgain(world, opened, command, command.everyMs);
     return 0;
-  } finally {
-    await opened.close();
-  }
+  });
 };
 
 const againAndAgain = async (

@@ -1,10 +1,8 @@
 import { ConfigError } from '../runtime/errors.ts';
 import { utcMillis } from '../runtime/stream/time.ts';
-import { requireStoredData } from './data-folder.ts';
 import { actorOf } from './dlq-actor.ts';
-import { openLog } from './open-log.ts';
-import { openClientStore } from './open-store.ts';
 import { standingBrakes } from './standing-brakes.ts';
+import { withLog, withStoredData } from './with-stored-data.ts';
 import type { World } from './world.ts';
 
 export interface ReleaseOptions {
@@ -18,12 +16,10 @@ export interface ReleaseOptions {
  * for what comes after. A running service hears it within seconds. Resolves to 0, or 1 when none is held.
  */
 export const releaseBrakes = async (world: World, options: ReleaseOptions): Promise<number> => {
-  requireStoredData(world.config);
   if (options.partition !== null && options.topic === null)
     throw new ConfigError([{ key: '--partition', value: String(options.partition), allowed: 'together with --topic' }]);
-  const opened = await openClientStore(world);
-  try {
-    const held = (await standingBrakes(opened.store)).filter(
+  return withStoredData(world, async ({ store }) => {
+    const held = (await standingBrakes(store)).filter(
       (brake) =>
         (options.service === null || brake.service === options.service) &&
         (options.topic === null || brake.topic === options.topic) &&
@@ -33,8 +29,7 @@ export const releaseBrakes = async (world: World, options: ReleaseOptions): Prom
       world.progress('no brake holds such a partition');
       return 1;
     }
-    const log = await openLog(world);
-    try {
+    return withLog(world, async (log) => {
       const at = utcMillis(world.clock.nowMs());
       const rows = [];
       for (const { service, log_id, topic, partition } of held) {
@@ -44,12 +39,8 @@ export const releaseBrakes = async (world: World, options: ReleaseOptions): Prom
         rows.push({ event: 'released', ...place, refused: null, records: null, reasons: {}, actor: actorOf(), at });
         world.print(`released ${service} ${topic}/${partition}: records before ${range.end} pass`);
       }
-      await opened.store.insert('brakes', rows, { token: world.random.uuid(), signal: world.stop });
+      await store.insert('brakes', rows, { token: world.random.uuid(), signal: world.stop });
       return rows.length > 0 ? 0 : 1;
-    } finally {
-      await log.close();
-    }
-  } finally {
-    await opened.close();
-  }
+    });
+  });
 };

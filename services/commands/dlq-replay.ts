@@ -2,12 +2,10 @@ import { originText, replayHeaders } from '../../schemas/dead-letter.ts';
 import { DEFAULT_TENANT, TENANT_HEADER } from '../../schemas/tenant.ts';
 import { TransportError } from '../runtime/errors.ts';
 import type { EventLog, OutgoingRecord, RecordPosition, Store } from '../runtime/ports.ts';
-import { requireStoredData } from './data-folder.ts';
 import { logActs } from './dlq-actor.ts';
 import { type DeadLetter, readDeadLetters } from './dlq-read.ts';
 import type { Selection } from './dlq-selection.ts';
-import { openLog } from './open-log.ts';
-import { openClientStore } from './open-store.ts';
+import { withLog, withStoredData } from './with-stored-data.ts';
 import type { World } from './world.ts';
 
 export interface ReplayOptions {
@@ -47,11 +45,8 @@ export const replayDeadLetters = async (
   selection: Selection,
   options: ReplayOptions,
 ): Promise<number> => {
-  requireStoredData(world.config);
-  const opened = await openClientStore(world);
-  try {
-    const log = await openLog(world);
-    try {
+  return withStoredData(world, (opened) =>
+    withLog(world, async (log) => {
       const before = options.again ? new Set<string>() : await replayedBefore(opened.store);
       const counts = { bytes: 0, written: 0, met: 0, skipped: 0, failed: 0 };
       const replay: Replay = {
@@ -61,12 +56,8 @@ export const replayDeadLetters = async (
       await readDeadLetters(world, log, selection, (letter) => take(replay, letter));
       await flush(replay);
       return tell(replay);
-    } finally {
-      await log.close();
-    }
-  } finally {
-    await opened.close();
-  }
+    }),
+  );
 };
 
 /** Origins that were replayed, as far back as `access_log` goes. */

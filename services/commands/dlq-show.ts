@@ -10,8 +10,7 @@ import { requireStoredData } from './data-folder.ts';
 import { logActs } from './dlq-actor.ts';
 import { type DeadLetter, readDeadLetters } from './dlq-read.ts';
 import type { Selection } from './dlq-selection.ts';
-import { openLog } from './open-log.ts';
-import { openClientStore } from './open-store.ts';
+import { withLog, withStoredData } from './with-stored-data.ts';
 import type { World } from './world.ts';
 
 /** What of the contents is wanted: nothing, a look of so many bytes, or all of them in a file. */
@@ -27,8 +26,7 @@ const HEADER_CHARS_MAX = 200;
 /** Prints one dead letter: origin, reason, size, what today's version says of it. Resolves to 0, or 1 when it is not kept. */
 export const showDeadLetter = async (world: World, selection: Selection, options: ShowOptions): Promise<number> => {
   requireStoredData(world.config);
-  const log = await openLog(world);
-  try {
+  return withLog(world, async (log) => {
     const found: DeadLetter[] = [];
     await readDeadLetters(world, log, selection, async (letter) => {
       found.push(letter);
@@ -42,9 +40,7 @@ export const showDeadLetter = async (world: World, selection: Selection, options
     tell(world, letter);
     if (options.bytes > 0 || options.out !== null) await contents(world, letter, options);
     return 0;
-  } finally {
-    await log.close();
-  }
+  });
 };
 
 const tell = (world: World, { origin, record }: DeadLetter): void => {
@@ -90,14 +86,11 @@ const verdict = (
 /** The look is written down before it is given: if it cannot be, it is not given. */
 const contents = async (world: World, { origin, record }: DeadLetter, options: ShowOptions): Promise<void> => {
   const { value, headers } = record;
-  const opened = await openClientStore(world);
-  try {
+  await withStoredData(world, async ({ store }) => {
     const tenant = headers[TENANT_HEADER] ?? DEFAULT_TENANT;
     const detail = options.out === null ? `${Math.min(options.bytes, value.length)} bytes` : 'all bytes, into a file';
-    await logActs(world, opened.store, [{ action: 'dlq_read', tenant, subject: originText(origin), detail }]);
-  } finally {
-    await opened.close();
-  }
+    await logActs(world, store, [{ action: 'dlq_read', tenant, subject: originText(origin), detail }]);
+  });
   world.progress(UNREDACTED);
   if (options.out !== null) {
     writeFileSync(options.out, value, { mode: 0o600, flag: 'wx' });

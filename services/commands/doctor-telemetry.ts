@@ -1,8 +1,7 @@
 import type { SenderRow, TelemetryReport } from '../api/telemetry/read.ts';
 import { readTelemetry } from '../api/telemetry/read.ts';
 import { ConfigError } from '../runtime/errors.ts';
-import { requireStoredData } from './data-folder.ts';
-import { openClientStore } from './open-store.ts';
+import { withStoredData } from './with-stored-data.ts';
 import type { World } from './world.ts';
 
 export interface TelemetryAsk {
@@ -30,17 +29,13 @@ export const sinceMs = (text: string): number => {
 /** Says what the stored telemetry lacks or gets wrong, sender by sender. Resolves to 1 when figures are wrong, else 0. */
 export const doctorTelemetry = async (world: World, ask: TelemetryAsk): Promise<number> => {
   const ms = sinceMs(ask.since);
-  requireStoredData(world.config);
-  const opened = await openClientStore(world);
-  try {
+  return withStoredData(world, async (opened) => {
     const toMs = world.clock.nowMs() + 1;
     const report = await readTelemetry(opened.store, { tenant: ask.tenant ?? null, fromMs: toMs - ms, toMs });
     if (ask.isJson) world.print(JSON.stringify(jsonOf(report), null, 2));
     else for (const line of tableOf(report, ask.since)) world.print(line);
     return report.findings.some(({ finding }) => finding.severity === 'wrong') ? 1 : 0;
-  } finally {
-    await opened.close();
-  }
+  });
 };
 
 const jsonOf = ({ findings, senders }: TelemetryReport) => ({

@@ -9,13 +9,11 @@ import { normalizeBatch } from '../normalizer/processor.ts';
 import { createRedactor } from '../normalizer/redact.ts';
 import { ConfigError } from '../runtime/errors.ts';
 import type { EventLog, LogRecord, OutgoingRecord, Store } from '../runtime/ports.ts';
-import { requireStoredData } from './data-folder.ts';
 import { logActs } from './dlq-actor.ts';
-import { openLog } from './open-log.ts';
 import { openPrices } from './open-prices.ts';
-import { openClientStore } from './open-store.ts';
 import { type LogRange, readRange, whyGone } from './read-range.ts';
 import { differenceLines } from './rebuild-difference.ts';
+import { withLog, withStoredData } from './with-stored-data.ts';
 import type { World } from './world.ts';
 
 /** Which stored steps are read anew; null does not narrow. */
@@ -48,33 +46,26 @@ interface Rebuilt {
  * `isMeant`. Resolves to the exit code: 1 when some of it could not be read again.
  */
 export const rebuildLedger = async (world: World, selection: RebuildSelection, isMeant: boolean): Promise<number> => {
-  requireStoredData(world.config);
   const prices = await openPrices(world.config);
-  const opened = await openClientStore(world);
-  try {
-    const log = await openLog(world);
-    try {
-      const places = await placesOf(opened.store, selection);
+  return withStoredData(world, ({ store }) =>
+    withLog(world, async (log) => {
+      const places = await placesOf(store, selection);
       const steps = new Map<string, AgentStep[]>();
       let gone = 0;
       for (const place of places) {
         const why = await whyGone(log, place);
-        if (why === null) await readPlace(world, log, opened.store, { place, selection }, steps);
+        if (why === null) await readPlace(world, log, store, { place, selection }, steps);
         else {
           gone += place.steps;
           world.print(`left   ${place.steps} steps of ${place.topic}/${place.partition}: ${why}`);
         }
       }
-      const rebuilt = await rebuild(world, opened.store, await log.logId(TOPICS.steps), steps, prices.book);
+      const rebuilt = await rebuild(world, store, await log.logId(TOPICS.steps), steps, prices.book);
       tell(world, rebuilt, steps, isMeant);
-      if (isMeant && rebuilt.records.length > 0) await book(world, log, opened.store, rebuilt, selection);
+      if (isMeant && rebuilt.records.length > 0) await book(world, log, store, rebuilt, selection);
       return gone + rebuilt.left > 0 ? 1 : 0;
-    } finally {
-      await log.close();
-    }
-  } finally {
-    await opened.close();
-  }
+    }),
+  );
 };
 
 // ------------------------------------------------------------------ what is meant

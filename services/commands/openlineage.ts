@@ -10,8 +10,7 @@ import {
 import { ConfigError, TransportError } from '../runtime/errors.ts';
 import { postJson } from '../runtime/http-json.ts';
 import type { Store } from '../runtime/ports.ts';
-import { requireStoredData } from './data-folder.ts';
-import { openClientStore } from './open-store.ts';
+import { withStoredData } from './with-stored-data.ts';
 import type { World } from './world.ts';
 
 /** Runs asked for at once: with their edges some megabytes. */
@@ -29,10 +28,8 @@ export interface OpenLineageOptions {
 
 /** Writes the run events of every run that ended in a range, one JSON line each, or posts them. Resolves to the exit code. */
 export const exportOpenLineage = async (world: World, options: OpenLineageOptions): Promise<number> => {
-  requireStoredData(world.config);
-  const opened = await openClientStore(world);
-  let events = 0;
-  try {
+  return withStoredData(world, async (opened) => {
+    let events = 0;
     const target = /^https?:\/\//.test(options.out) ? httpTarget(options.out) : await fileTarget(options.out);
     for await (const event of eventsOf(opened.store, options)) {
       await target.write(event);
@@ -41,9 +38,7 @@ export const exportOpenLineage = async (world: World, options: OpenLineageOption
     await target.close();
     world.print(`${events.toLocaleString('en-US')} events to ${options.out}`);
     return 0;
-  } finally {
-    await opened.close();
-  }
+  });
 };
 
 interface Target {

@@ -1,9 +1,8 @@
 import { ConfigError } from '../runtime/errors.ts';
 import type { Store } from '../runtime/ports.ts';
 import { utcMillis } from '../runtime/stream/time.ts';
-import { requireStoredData } from './data-folder.ts';
 import { actorOf, logActs } from './dlq-actor.ts';
-import { openClientStore } from './open-store.ts';
+import { withStoredData } from './with-stored-data.ts';
 import type { World } from './world.ts';
 
 /** `YYYY-MM` of months that are closed, by tenant; '' is every tenant. */
@@ -57,9 +56,7 @@ export interface CloseAsk {
 export const closeMonth = async (world: World, { month, tenant, reopen }: CloseAsk): Promise<number> => {
   if (month !== null && !MONTH.test(month))
     throw new ConfigError([{ key: 'month', value: month, allowed: 'such as 2026-03' }]);
-  requireStoredData(world.config);
-  const opened = await openClientStore(world);
-  try {
+  return withStoredData(world, async (opened) => {
     if (month !== null) await writeMonth(world, opened.store, month, tenant ?? '', !reopen);
     const rows = await readRows(opened.store);
     if (rows.length === 0) world.print('no month is closed');
@@ -68,9 +65,7 @@ export const closeMonth = async (world: World, { month, tenant, reopen }: CloseA
         `closed ${row.month}  ${row.tenant_id === '' ? 'every tenant' : row.tenant_id}  since ${row.at} by ${row.actor}`,
       );
     return 0;
-  } finally {
-    await opened.close();
-  }
+  });
 };
 
 const writeMonth = async (

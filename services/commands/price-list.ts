@@ -4,10 +4,9 @@ import { shownTime } from '../ledger/prices/book.ts';
 import { listedPrices } from '../ledger/prices/catalogue.ts';
 import { chargedPrice, type OwnPrice } from '../ledger/prices/own-price.ts';
 import { type Price, RATE_DECIMALS } from '../ledger/prices/price.ts';
-import { requireStoredData } from './data-folder.ts';
 import { sinceMs } from './doctor-telemetry.ts';
 import { openPrices } from './open-prices.ts';
-import { openClientStore } from './open-store.ts';
+import { withStoredData } from './with-stored-data.ts';
 import type { World } from './world.ts';
 
 /** A price as it is printed. */
@@ -99,17 +98,13 @@ export interface UnpricedAsk {
 /** `tacho price list --unpriced`. Exit 1 when a model of stored calls has no price. */
 export const listUnpriced = async (world: World, ask: UnpricedAsk): Promise<number> => {
   const ms = sinceMs(ask.since);
-  requireStoredData(world.config);
-  const opened = await openClientStore(world);
-  try {
+  return withStoredData(world, async (opened) => {
     const toMs = world.clock.nowMs() + 1;
     const found = await readUnpriced(opened.store, { tenant: ask.tenant, range: { fromMs: toMs - ms, toMs } });
     if (ask.isJson) world.print(JSON.stringify(found, null, 2));
     else for (const line of unpricedLines(found)) world.print(line);
     return found.models.length > 0 ? 1 : 0;
-  } finally {
-    await opened.close();
-  }
+  });
 };
 
 /** What has no price as lines for a terminal, after the share the totals cover. */

@@ -3,12 +3,11 @@ import { COST_DECIMALS, parseScaled } from '../ledger/money.ts';
 import type { PriceBook } from '../ledger/prices/price.ts';
 import { ConfigError } from '../runtime/errors.ts';
 import type { Store } from '../runtime/ports.ts';
-import { requireStoredData } from './data-folder.ts';
-import { openClientStore } from './open-store.ts';
 import { type Booked, CAUSES, type Gap, type Reconciled, reconcile } from './price-reconcile-compare.ts';
 import { type Mapping, READY_MADE, readMapping, type ToldTokens } from './price-reconcile-map.ts';
 import { CACHE, type Invoice, keyOf, readInvoice } from './price-reconcile-read.ts';
 import { shortUsd, table } from './price-reprice-difference.ts';
+import { withStoredData } from './with-stored-data.ts';
 import type { World } from './world.ts';
 
 /** An export is read whole: a year of days, models and accounts has a few megabytes. */
@@ -33,15 +32,11 @@ export const reconcileInvoice = async (world: World, prices: PriceBook, ask: Rec
   const known = READY_MADE.get(ask.map);
   const mapping = known ?? readMapping(ask.map, textOf('--map', ask.map));
   const invoice = readInvoice(ask.file, textOf('file', ask.file), mapping);
-  requireStoredData(world.config);
-  const opened = await openClientStore(world);
-  try {
+  return withStoredData(world, async (opened) => {
     const reconciled = await reconcileWith(opened.store, prices, invoice, mapping, ask.tenant);
     for (const line of reconciledLines(reconciled)) world.print(line);
     return reconciled.gaps.every(({ cause }) => cause === 'rounding') ? 0 : 1;
-  } finally {
-    await opened.close();
-  }
+  });
 };
 
 /** As `reconcileInvoice`, on a store that is open and an export that is read. */

@@ -4,12 +4,10 @@ import { bookAsKnownAt, type RepricedRun, repriceRecords, repriceRun } from '../
 import { utcMillisText } from '../ledger/utc-time.ts';
 import { ConfigError, TransportError } from '../runtime/errors.ts';
 import type { EventLog, OutgoingRecord, Store } from '../runtime/ports.ts';
-import { requireStoredData } from './data-folder.ts';
 import { logActs } from './dlq-actor.ts';
-import { openLog } from './open-log.ts';
-import { openClientStore } from './open-store.ts';
 import { type ClosedMonths, isInClosedMonth, readClosedMonths } from './price-close.ts';
 import { createPriceDifference, type PriceDifference } from './price-reprice-difference.ts';
+import { withLog, withStoredData } from './with-stored-data.ts';
 import type { World } from './world.ts';
 
 /** Which calls are priced anew, by their own time; null does not narrow. */
@@ -64,18 +62,9 @@ export const repriceLedger = async (
   selection: RepriceSelection,
   isMeant: boolean,
 ): Promise<number> => {
-  requireStoredData(world.config);
-  const opened = await openClientStore(world);
-  try {
-    const log = await openLog(world);
-    try {
-      return await reprice({ world, log, store: opened.store, prices }, selection, isMeant);
-    } finally {
-      await log.close();
-    }
-  } finally {
-    await opened.close();
-  }
+  return withStoredData(world, ({ store }) =>
+    withLog(world, (log) => reprice({ world, log, store, prices }, selection, isMeant)),
+  );
 };
 
 /** As `repriceLedger`, on a log and a store that are open. */

@@ -5,9 +5,8 @@ import { isPrice, type PriceBook } from '../ledger/prices/price.ts';
 import { priceStored } from '../ledger/stored-usage.ts';
 import { ConfigError } from '../runtime/errors.ts';
 import type { Store } from '../runtime/ports.ts';
-import { requireStoredData } from './data-folder.ts';
-import { openClientStore } from './open-store.ts';
 import { shortUsd, table } from './price-reprice-difference.ts';
+import { withStoredData } from './with-stored-data.ts';
 import type { World } from './world.ts';
 
 /** Which history is priced otherwise, and how. */
@@ -47,16 +46,12 @@ export interface WhatIfAnswer {
 
 /** Prices the history as booked and otherwise, shows both by model, and says what this cannot know. Resolves to exit code 0. */
 export const whatIf = async (world: World, prices: PriceBook, other: PriceBook, ask: WhatIf): Promise<number> => {
-  requireStoredData(world.config);
-  const opened = await openClientStore(world);
-  try {
+  return withStoredData(world, async (opened) => {
     const answer = await priceOtherwise(opened.store, prices, other, ask);
     for (const line of answer.lines) world.print(line);
     for (const line of unknowns(ask)) world.print(line);
     return 0;
-  } finally {
-    await opened.close();
-  }
+  });
 };
 
 /**

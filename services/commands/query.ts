@@ -1,12 +1,9 @@
-import { requireStoredData } from './data-folder.ts';
-import { openClientStore } from './open-store.ts';
+import { withStoredData } from './with-stored-data.ts';
 import type { World } from './world.ts';
 
 /** Runs one read-only statement and prints the answer as the engine formats it. Resolves to the exit code. */
 export const query = async (world: World, sql: string, format: string): Promise<number> => {
-  requireStoredData(world.config);
-  const opened = await openClientStore(world);
-  try {
+  return withStoredData(world, async (opened) => {
     const answer = await opened.ask(sql, format);
     if (answer.isError) {
       world.progress(answer.text.trim());
@@ -16,7 +13,5 @@ export const query = async (world: World, sql: string, format: string): Promise<
     if (answer.bytes.length === 0) world.progress('no rows');
     process.stdout.write(answer.bytes);
     return 0;
-  } finally {
-    await opened.close();
-  }
+  });
 };
