@@ -180,6 +180,24 @@ describe('a batch that was open when the price book changed', () => {
     expect(costUnder('')).toEqual([['3.000000000000', NEW.book.hash]]);
   });
 
+  test('keeps its book when another is taken in the middle, which is written down before it prices', async () => {
+    const books = createPriceBooks(OLD, createPriceBookStore(engine.store));
+    const fold = createLedgerFoldOf(books);
+    const began = books.current();
+    await books.take(NEW, 1_795_000_002_000, signal);
+    expect(books.current()).toBe(NEW.book.hash);
+    await books.ready(began, signal);
+    const step = llmOf('z', 1_000_000, 0, { request_model: 'house-1', provider: 'house' });
+    const [booked] =
+      fold.step(fold.empty('acme|run-1'), [step], { ...contextOf(0), variant: began }).tables[0]?.rows ?? [];
+    expect(booked?.['price_book']).toBe(OLD.book.hash);
+    const [kept] = await engine.store.query<{ readonly hash: string }>(
+      'SELECT argMax(price_book, loaded_at) AS hash FROM price_books',
+      {},
+    );
+    expect(kept?.hash).toBe(NEW.book.hash);
+  });
+
   test('whose intent is lost is known by its rows', async () => {
     const books = createPriceBooks(OLD, createPriceBookStore(engine.store));
     expect(await books.find('batch-0', signal)).toBe(NEW.book.hash);

@@ -5,6 +5,8 @@ import type { Owner } from '../api/owners.ts';
 import { createApi } from '../api/service.ts';
 import { explainRun } from '../ledger/explain.ts';
 import type { LoadedBook } from '../ledger/prices/book.ts';
+import type { PriceBook } from '../ledger/prices/price.ts';
+import { createPricesInForce, type PricesInForce } from '../ledger/prices/prices-in-force.ts';
 import { createPriceBook } from '../ledger/prices/registry.ts';
 import { priceStored } from '../ledger/stored-usage.ts';
 import { createLineageFold } from '../lineage/fold.ts';
@@ -14,7 +16,7 @@ import { createReceiver, type Receiver } from '../receiver/service.ts';
 import { createRollupService } from '../rollup/service.ts';
 import type { Access } from '../runtime/access.ts';
 import type { PipelineReport } from '../runtime/pipeline.ts';
-import type { EventLog, Service, Store } from '../runtime/ports.ts';
+import type { EventLog, RuleFiles, Service, Store } from '../runtime/ports.ts';
 import { createFoldTask } from '../runtime/stream/fold-task.ts';
 import { createStreamService, type StreamService } from '../runtime/stream/service.ts';
 import type { StreamTask } from '../runtime/stream/types.ts';
@@ -35,6 +37,8 @@ export interface Adapters {
   readonly owners: readonly Owner[];
   /** The user's own prices and the public ones; absent: those alone. */
   readonly prices?: LoadedBook;
+  /** Where `prices` came from, to be looked at again; absent or null: they stay as they are. */
+  readonly priceFiles?: RuleFiles | null;
   /** Watches the disk for who takes telemetry in; absent or null: none of it is ours. */
   readonly reserve?: DiskReserve | null;
 }
@@ -60,27 +64,48 @@ export const receiverOf = (world: World, adapters: Adapters): Receiver => {
 };
 
 /** Queries and pages. `pipeline`: what this process knows of its services. */
-export const apiOf = (world: World, adapters: Adapters, pipeline: () => PipelineReport, demo: boolean): Service =>
-  createApi(
+export const apiOf = (world: World, adapters: Adapters, pipeline: () => PipelineReport, demo: boolean): Service => {
+  const loaded = adapters.prices ?? null;
+  const files = adapters.priceFiles ?? null;
+  const watched =
+    loaded === null ? null : createPricesInForce(loaded, { ...portsOf(world), files, take: async () => {} });
+  const list = createPriceBook();
+  const api = createApi(
     { host: world.config.api.host, port: world.config.api.port, readonlyStore: adapters.readonlyStore },
     {
       ...adapters,
       ...portsOf(world),
       log: reservedLog(world, adapters),
       pipeline,
-      ...ledgerRules(adapters),
+      ...ledgerRules(() => watched?.current().book ?? list),
       demo,
     },
   );
+  return watched === null ? api : besides(api, watched);
+};
 
 /** The ledger's own rules, lent to who shows its figures: services do not import each other. */
-const ledgerRules = (adapters: Pick<Adapters, 'prices'>): Pick<ApiDeps, 'explainRun' | 'priceUsage'> => {
-  const prices = adapters.prices?.book ?? createPriceBook();
-  return {
-    explainRun: (stateText) => explainRun(stateText, prices),
-    priceUsage: (usage, tsMicros) => priceStored(prices, usage, tsMicros),
-  };
-};
+const ledgerRules = (prices: () => PriceBook): Pick<ApiDeps, 'explainRun' | 'priceUsage'> => ({
+  explainRun: (stateText) => explainRun(stateText, prices()),
+  priceUsage: (usage, tsMicros) => priceStored(prices(), usage, tsMicros),
+});
+
+/** A service with the price files it shows figures by watched beside it. */
+const besides = (service: Service, prices: PricesInForce): Service => ({
+  ...service,
+  start: async () => {
+    await service.start();
+    prices.start();
+  },
+  health: () => {
+    const own = service.health();
+    return own.state === 'ok' ? prices.health() : own;
+  },
+  drain: async () => {
+    await service.drain();
+    await prices.drain();
+  },
+});
 
 /** A start has better things to do; then a pass a minute. */
 const ROLLUP = { firstMs: 30_000, everyMs: 60_000 } as const;

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { type BookRead, type LoadedBook, loadPriceBook } from '../ledger/prices/book.ts';
 import { CONFIG, type Config } from '../runtime/config-schema.ts';
 import { ConfigError } from '../runtime/errors.ts';
+import type { RuleFiles } from '../runtime/ports.ts';
 import { createRuleFiles } from '../runtime/rule-files.ts';
 
 /** Where price files stand unless the config says otherwise: that folder may be absent. */
@@ -12,6 +13,10 @@ export const readPrices = async (dir: string): Promise<BookRead> => {
   if (dir === '' || (dir === DEFAULT_DIR && !existsSync(dir))) return loadPriceBook([]);
   return loadPriceBook((await createRuleFiles(dir).read()).files);
 };
+
+/** The folder of price files as something to be watched; null: the config names none. */
+export const priceFilesOf = ({ prices }: Config): RuleFiles | null =>
+  prices.dir === '' ? null : createRuleFiles(prices.dir);
 
 /** The price book of the config, before anything starts. Throws ConfigError with every problem at once, each with its place. */
 export const openPrices = async ({ prices }: Config): Promise<LoadedBook> => {

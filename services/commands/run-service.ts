@@ -9,7 +9,7 @@ import { openBudgets } from './open-budgets.ts';
 import { openOwners } from './open-catalog.ts';
 import { healthDoorsOf } from './open-health.ts';
 import { openLog } from './open-log.ts';
-import { openPrices } from './open-prices.ts';
+import { openPrices, priceFilesOf } from './open-prices.ts';
 import { openClientStore, requireSchema } from './open-store.ts';
 import { topicSpecs } from './topic-specs.ts';
 import type { World } from './world.ts';
@@ -79,7 +79,7 @@ const runOnLog = async (
       access,
       budgets,
       owners,
-      ...(prices === undefined ? {} : { prices }),
+      ...(prices === undefined ? {} : { prices, priceFiles: priceFilesOf(world.config) }),
       reserve,
     };
     const service = buildService(name, world, adapters, (error) => {

@@ -15,7 +15,7 @@ import { openAccess } from './open-access.ts';
 import { openBudgets } from './open-budgets.ts';
 import { openOwners } from './open-catalog.ts';
 import { openLog } from './open-log.ts';
-import { openPrices } from './open-prices.ts';
+import { openPrices, priceFilesOf } from './open-prices.ts';
 import { type OpenStore, openServingStore, requireSchema } from './open-store.ts';
 import { topicSpecs } from './topic-specs.ts';
 import type { World } from './world.ts';
@@ -48,12 +48,13 @@ export const up = async (world: World, options: UpOptions): Promise<number> => {
   const budgets = openBudgets(world.config);
   const owners = openOwners(world.config);
   const prices = await openPrices(world.config);
+  const priceFiles = priceFilesOf(world.config);
   await untilEnginePlaceIsFree(world);
   const log = await openLog(world);
   const store = createDeferredStore();
   const readonlyStore = createDeferredStore();
   const reserve = diskReserveOf(world, log, { isTeller: true, isStoreHere: true });
-  const adapters = { log, store, readonlyStore, access, budgets, owners, prices, reserve };
+  const adapters = { log, store, readonlyStore, access, budgets, owners, prices, priceFiles, reserve };
   const streams = STREAM_SERVICES.map((name) => streamServiceOf(name, world, adapters, onCrash));
   const receiver = receiverOf(world, adapters);
   const report = (): PipelineReport => ({

@@ -166,6 +166,16 @@ export const METRICS = {
     help: 'Rule sets decided on, by outcome (loaded, refused).',
     labels: ['outcome'],
   },
+  price_book_refused: {
+    kind: 'gauge',
+    help: '1 while the price files on disk are refused and the book loaded before prices.',
+    labels: [],
+  },
+  price_reloads_total: {
+    kind: 'counter',
+    help: 'Changes of the price files decided on, by outcome (loaded, refused).',
+    labels: ['outcome'],
+  },
   api_requests_total: { kind: 'counter', help: 'API requests answered.', labels: ['route', 'status'] },
   api_request_seconds: { kind: 'histogram', help: 'API requests.', labels: ['route'], buckets: SECONDS },
 } as const satisfies Record<string, MetricSpec>;

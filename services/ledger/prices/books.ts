@@ -14,6 +14,8 @@ export interface PriceBooks {
   readonly get: (hash: string) => PriceBook;
   /** Writes the book in force down, so that every batch priced by it can be priced by it again. Before the first of them. */
   readonly keep: (atMs: number, signal: AbortSignal) => Promise<void>;
+  /** Puts another book in force for the batches that begin from now on, once it is written down. Throws TransportError. */
+  readonly take: (loaded: LoadedBook, atMs: number, signal: AbortSignal) => Promise<void>;
 }
 
 /** Older books at hand; what falls out is read from the store again. */
@@ -21,28 +23,39 @@ const BOOKS_MAX = 8;
 
 /** The book that was loaded at start, with those before it in the store. */
 export const createPriceBooks = (loaded: LoadedBook, store: PriceBookStore): PriceBooks => {
-  const { book } = loaded;
+  let inForce = loaded;
   const older = new Map<string, PriceBook>();
+  const isAtHand = (hash: string): boolean => hash === '' || hash === inForce.book.hash || older.has(hash);
+  // The oldest falls out, never all of them: another partition may be about to step by one it was told is ready.
   const remember = (hash: string, other: PriceBook): void => {
-    if (older.size >= BOOKS_MAX) older.clear();
+    older.delete(hash);
     older.set(hash, other);
+    for (const oldest of older.keys()) {
+      if (older.size <= BOOKS_MAX) break;
+      older.delete(oldest);
+    }
   };
   return {
-    current: () => book.hash,
+    current: () => inForce.book.hash,
     get: (hash) => {
-      const found = hash === '' || hash === book.hash ? book : older.get(hash);
+      const found = hash === '' || hash === inForce.book.hash ? inForce.book : older.get(hash);
       assert(found !== undefined, `price book ${hash} was made ready`);
       return found;
     },
     find: store.hashOfBatch,
-    keep: (atMs, signal) => store.keep(loaded, atMs, signal),
+    keep: (atMs, signal) => store.keep(inForce, atMs, signal),
+    take: async (next, atMs, signal) => {
+      await store.keep(next, atMs, signal);
+      remember(inForce.book.hash, inForce.book);
+      inForce = next;
+    },
     ready: async (hash, signal) => {
-      if (hash === '' || hash === book.hash || older.has(hash)) return;
+      if (isAtHand(hash)) return;
       const kept = await store.bookOf(hash, signal);
       const again = kept === null ? null : loadPriceBook(kept.files);
       if (again?.kind === 'loaded' && again.book.hash === hash) return remember(hash, again.book);
       // Another catalogue came with another version of this program. Where no row of the batch landed nothing is decided yet.
-      if (!(await store.hasOpenBookings(hash, signal))) return remember(hash, book);
+      if (!(await store.hasOpenBookings(hash, signal))) return remember(hash, inForce.book);
       const why =
         kept === null
           ? 'is not in price_books'
