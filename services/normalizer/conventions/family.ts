@@ -11,8 +11,8 @@ import { readMessages, toolContent } from './messages.ts';
 import { isModelOperation, kindOfTool } from './operations.ts';
 import { readAttempt, readOutcome } from './outcome.ts';
 import { readProvider } from './provider.ts';
-import { hasUsage, INCLUSIVE, leafCall, readReportedCost, wrapperCall } from './usage.ts';
-import { boolAttr, firstJsonAttr, type Keys, keySet, namesOf, presentKeys, textAttr } from './values.ts';
+import { hasUsage, INCLUSIVE, leafCall, provenSemantics, readReportedCost, wrapperCall } from './usage.ts';
+import { boolAttr, firstJsonAttr, type Keys, keySet, nameAttr, namesOf, presentKeys, textAttr } from './values.ts';
 
 /** What a family with names of its own may write, each with the keys it uses, the first to be believed first. */
 const FIELDS = [
@@ -79,8 +79,8 @@ export const readByKeys = (view: SpanView, keys: FamilyKeys, told: Told): StepFa
   const toolName = textAttr(view, of.toolName);
   const stepKind = told.kind === 'tool' ? kindOfTool(toolName ?? view.name) : told.kind;
   const isTool = stepKind === 'tool' || stepKind === 'delegation';
-  const requestModel = textAttr(view, of.requestModel);
-  const responseModel = textAttr(view, of.responseModel);
+  const requestModel = nameAttr(view, of.requestModel);
+  const responseModel = nameAttr(view, of.responseModel);
   const { provider, flags } = readProvider(
     view,
     isModelOperation(stepKind) ? (responseModel ?? requestModel) : undefined,
@@ -118,7 +118,7 @@ export const readByKeys = (view: SpanView, keys: FamilyKeys, told: Told): StepFa
 
 /** A model operation is a call, told or not; anything else only repeats figures of calls below it. */
 const callOf = (view: SpanView, kind: StepKind, told: Told): CallFacts | undefined => {
-  const { usage, semantics = INCLUSIVE } = told;
+  const { usage, semantics = provenSemantics(view, usage, INCLUSIVE) } = told;
   if (view.signal === 'log' && !hasUsage(usage)) return undefined;
   const operation = told.operation ?? (kind === 'llm' ? 'chat' : kind === 'embedding' ? 'embeddings' : kind);
   return isModelOperation(kind)

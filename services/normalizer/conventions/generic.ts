@@ -8,16 +8,25 @@ import { readEvaluations } from './evaluations.ts';
 import { isErrorResult } from './family.ts';
 import { readFlattened } from './flattened.ts';
 import { readIdentity } from './identity.ts';
-import { type KeyMeaning, kindOfWord, meaningOf } from './key-meanings.ts';
+import { isTokenCounter, type KeyMeaning, kindOfWord, meaningOf } from './key-meanings.ts';
 import { readLogMessage, readSpanEvents } from './message-events.ts';
 import { readMessages } from './messages.ts';
 import { isModelOperation, kindOfTool } from './operations.ts';
 import { endedInError, type OutcomeFacts, readAttempt, readOutcome } from './outcome.ts';
 import { readProvider } from './provider.ts';
 import { kindInJson, modelInJson } from './told-in-json.ts';
-import { hasUsage, INCLUSIVE, leafCall, mergeUsage, readReportedCost, readUsage, wrapperCall } from './usage.ts';
+import {
+  hasUsage,
+  INCLUSIVE,
+  leafCall,
+  mergeUsage,
+  provenSemantics,
+  readReportedCost,
+  readUsage,
+  wrapperCall,
+} from './usage.ts';
 import { type MapUsage, usageOfAnswer, usageOfMap } from './usage-map.ts';
-import { asCount, asText, boolAttr, jsonAt, keySet, keysLike, type PlacedKey, textAttr } from './values.ts';
+import { asCount, asText, boolAttr, jsonAt, keySet, keysLike, nameTold, type PlacedKey, textAttr } from './values.ts';
 
 /**
  * The last one: an emitter nobody wrote a file for. Keeps everything and recognises model calls, tools and agents by
@@ -36,6 +45,7 @@ interface Found {
   toolName?: string;
   toolCallId?: string;
   agentName?: string;
+  isTokenCounter?: boolean;
   usage: { -readonly [K in keyof Usage]: number };
 }
 
@@ -49,12 +59,19 @@ const readKey = (found: Found, { bucket, isKind, text }: KeyMeaning, said: unkno
     }
   }
   if (typeof value !== 'string' || value === '') return;
-  if (isKind) {
-    const kind = kindOfWord(value);
-    if (kind !== undefined) found.kind ??= kind;
-  }
-  if (text !== undefined) found[text] ??= value;
+  if (isKind) readKind(found, value);
+  if (text === undefined) return;
+  const name = MODELS.has(text) ? nameTold(value) : value;
+  if (name !== undefined) found[text] ??= name;
 };
+
+const readKind = (found: Found, word: string): void => {
+  const kind = kindOfWord(word);
+  if (kind !== undefined) found.kind ??= kind;
+  if (isTokenCounter(word)) found.isTokenCounter = true;
+};
+
+const MODELS: ReadonlySet<KeyMeaning['text']> = new Set(['requestModel', 'responseModel']);
 
 /** Some SDKs write every value as JSON, texts too (MLflow): `"CHAT_MODEL"`. */
 const unquoted = (value: unknown): unknown =>
@@ -90,6 +107,7 @@ const walk = (view: SpanView): Found => {
 };
 
 const kindOf = (view: SpanView, found: Found, usage: Usage, isFailed: boolean): StepKind => {
+  if (found.isTokenCounter === true) return 'other';
   if (found.kind !== undefined && found.kind !== 'other')
     return found.kind === 'tool' ? kindOfTool(found.toolName) : found.kind;
   const hasModel = found.requestModel !== undefined || found.responseModel !== undefined;
@@ -120,9 +138,10 @@ const readCall = (
   view: SpanView,
   kind: StepKind,
   usage: Usage,
-  semantics: UsageSemantics = INCLUSIVE,
+  told: UsageSemantics | undefined,
 ): CallFacts | undefined => {
   if (view.signal === 'log' && !hasUsage(usage)) return undefined;
+  const semantics = told ?? provenSemantics(view, usage, INCLUSIVE);
   return isModelOperation(kind)
     ? leafCall(kind === 'llm' ? 'chat' : 'embeddings', usage, semantics, readReportedCost(view))
     : wrapperCall(kind, usage, semantics);
@@ -236,7 +255,7 @@ const readGeneric = (view: SpanView): StepFacts => {
   );
   const toolResult = isTool ? firstOf(view, RESULTS) : undefined;
   const { content, keys } = readContent(view);
-  const call = readCall(view, stepKind, usage, found.semantics ?? block?.semantics);
+  const call = found.isTokenCounter ? undefined : readCall(view, stepKind, usage, found.semantics ?? block?.semantics);
   const isAnswered = answered(view, call, outcome);
   const failure = isAnswered ? NO_FAILURE : failureOf(view, outcome, call, toolResult);
   return {

@@ -83,6 +83,19 @@ const TEXT_RULES: readonly (readonly [
 export const kindOfWord = (value: unknown): StepKind | undefined =>
   typeof value === 'string' && value.length <= 64 ? KIND_OF_WORD.get(value.toLowerCase()) : undefined;
 
+/** Words for requests that only count tokens: their figures are nobody's consumption. */
+const TOKEN_COUNTERS: ReadonlySet<string> = new Set([
+  'token_counter',
+  'count_tokens',
+  'counttokens',
+  'token_count',
+  'tokenize',
+]);
+
+/** Whether a word for what the span is says that it only counted tokens. */
+export const isTokenCounter = (value: unknown): boolean =>
+  typeof value === 'string' && value.length <= 64 && TOKEN_COUNTERS.has(value.toLowerCase());
+
 /** Whether the value under a key says what the span is. One expression: ask once a shape of keys. */
 export const isKindKey = (key: string): boolean => KIND_KEY.test(key);
 

@@ -4,6 +4,7 @@ import type { SpanView } from '../span-view.ts';
 import type { Convention, StepFacts } from '../step-facts.ts';
 import { familyKeys, readByKeys } from './family.ts';
 import { SESSION_NAMES, USER_NAMES } from './identity.ts';
+import { isTokenCounter } from './key-meanings.ts';
 import { AGENT_INTEGRATION, isAgentGraph } from './langchain.ts';
 import { readUsage } from './usage.ts';
 import { asText, hasAttr, jsonAttr, keySet, textAttr } from './values.ts';
@@ -16,7 +17,7 @@ import { asText, hasAttr, jsonAttr, keySet, textAttr } from './values.ts';
  * |---|---|
  * | kind | `openinference.span.kind`; LangGraph's agents are CHAIN, named as `metadata.lc_agent_name` says |
  * | model | `llm.model_name`: of many instrumentors the one asked for. `llm.request.model_name`, `llm.response.model_name` where told |
- * | usage | `llm.token_count.*`: prompt includes cache, completion includes reasoning. Only LLM and EMBEDDING spans are calls |
+ * | usage | `llm.token_count.*`: prompt includes cache, completion includes reasoning. Only LLM and EMBEDDING spans are calls; Envoy's kind TOKEN_COUNTER asks what a request would cost |
  * | messages | flattened lists `llm.input_messages.N.message.*`; `input.value` and `output.value` repeat them |
  * | tool | `tool.name`, `input.value`, `output.value` |
  * | hand-off | TOOL named `handoff to X` (OpenAI Agents) |
@@ -85,7 +86,8 @@ const kindOf = (view: SpanView): StepKind => {
 
 const readOpenInference = (view: SpanView): StepFacts => {
   const kind = kindOf(view);
-  const facts = readByKeys(view, KEYS, { kind, usage: readUsage(view) });
+  const usage = isTokenCounter(textAttr(view, SAID.kind)) ? NO_USAGE : readUsage(view);
+  const facts = readByKeys(view, KEYS, { kind, usage });
   const agentName = facts.agentName ?? (kind === 'agent' ? (textAttr(view, SAID.node) ?? view.name) : undefined);
   const read = { ...facts, agentName, ...sessionOf(view, facts) };
   if (!hasAttr(view, SAID.rewritten) || hasException(view)) return read;
@@ -100,6 +102,7 @@ const readOpenInference = (view: SpanView): StepFacts => {
     : read;
 };
 const ERROR = 2;
+const NO_USAGE = {};
 
 const hasException = (view: SpanView): boolean => view.events().some((event) => event.name === 'exception');
 

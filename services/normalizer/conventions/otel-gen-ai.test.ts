@@ -73,11 +73,18 @@ describe('otel-gen-ai', () => {
   test('0 is said, absent is not', () => {
     const call = stepOf({
       'gen_ai.operation.name': 'chat',
-      'gen_ai.usage.input_tokens': 0,
+      'gen_ai.usage.input_tokens': 7,
       'gen_ai.usage.cache_read.input_tokens': 0,
     }).call;
-    expect(call).toMatchObject({ input_tokens: 0, cache_read_tokens: 0, output_tokens: null, reasoning_tokens: null });
+    expect(call).toMatchObject({ input_tokens: 7, cache_read_tokens: 0, output_tokens: null, reasoning_tokens: null });
     expect(call?.untold).toEqual([]);
+  });
+
+  test('not one token on either side is what nobody told: SDKs fill in zeros', () => {
+    const zeros = { 'gen_ai.usage.input_tokens': 0, 'gen_ai.usage.output_tokens': 0 };
+    const call = stepOf({ 'gen_ai.operation.name': 'chat', ...zeros }).call;
+    expect(call).toMatchObject({ role: 'leaf', input_tokens: null, output_tokens: null });
+    expect(stepOf({ 'gen_ai.operation.name': 'invoke_agent', ...zeros }).call).toBeNull();
   });
 
   test('cached tokens larger than the input were never part of it', () => {

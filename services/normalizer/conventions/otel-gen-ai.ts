@@ -5,13 +5,13 @@ import type { CallFacts, ContentPart, Convention, StepFacts } from '../step-fact
 import { readEvaluations } from './evaluations.ts';
 import { isErrorResult } from './family.ts';
 import { readIdentity } from './identity.ts';
-import { isKindKey, kindOfWord } from './key-meanings.ts';
+import { isKindKey, isTokenCounter, kindOfWord } from './key-meanings.ts';
 import { EVENT_LISTS, isMessageEvent, readEventList, readLogMessage, readSpanEvents } from './message-events.ts';
 import { readMessages, toolContent, toolDefinitions } from './messages.ts';
 import { isModelOperation, KIND_OF_OPERATION, kindOfTool } from './operations.ts';
 import { endedInError, readAttempt, readOutcome } from './outcome.ts';
 import { readProvider } from './provider.ts';
-import { hasUsage, INCLUSIVE, leafCall, readReportedCost, readUsage, wrapperCall } from './usage.ts';
+import { hasUsage, INCLUSIVE, leafCall, provenSemantics, readReportedCost, readUsage, wrapperCall } from './usage.ts';
 import { usageBlock } from './usage-map.ts';
 import {
   asText,
@@ -20,6 +20,7 @@ import {
   hasAttr,
   keySet,
   keysLike,
+  nameAttr,
   namesOf,
   presentKeys,
   textAttr,
@@ -115,10 +116,10 @@ const kindByWord = (view: SpanView): StepKind | undefined => {
 };
 const KIND_WORDS = keysLike(isKindKey);
 
-/** A model's answer has an id and a reason why it ended; what only sums answers has neither. Else the word must sound like one. */
+/** A model's answer has an id and a reason why it ended; what only sums answers has neither. Else the word must sound like one, and figures or a failure come of it. */
 const isAnswer = (view: SpanView, operation: string): boolean =>
   textAttr(view, SAID.anyModel) !== undefined &&
-  (hasAttr(view, ANSWERED) || (CALL_WORD.test(operation) && hasUsage(readUsage(view))));
+  (hasAttr(view, ANSWERED) || (CALL_WORD.test(operation) && (hasUsage(readUsage(view)) || readOutcome(view).isFailed)));
 const CALL_WORD =
   /^(?:chat|text|messages?|responses?|completions?|generate|infer|inference|converse|stream)(?:$|[._-])/i;
 const ANSWERED = keySet('gen_ai.response.id', 'gen_ai.response.finish_reasons');
@@ -135,13 +136,15 @@ const kindOfLog = (view: SpanView, operation: string | undefined, toolName: stri
 const DETAILS_EVENT = 'gen_ai.client.inference.operation.details';
 
 const readCall = (view: SpanView, kind: StepKind, operation: string | undefined): CallFacts | undefined => {
+  if (isTokenCounter(operation)) return undefined;
   const usage = readUsage(view);
   const name = operation ?? kind;
   if (view.signal === 'log' && !hasUsage(usage)) return undefined;
-  if (!isModelOperation(kind)) return wrapperCall(name, usage, INCLUSIVE);
+  if (!isModelOperation(kind)) return wrapperCall(name, usage, provenSemantics(view, usage, INCLUSIVE));
   // Exporters with a block of usage of their own name model and operation as OTel does.
   const block = hasUsage(usage) ? undefined : usageBlock(view);
-  return leafCall(name, block?.usage ?? usage, block?.semantics ?? INCLUSIVE, readReportedCost(view));
+  const semantics = block?.semantics ?? provenSemantics(view, usage, INCLUSIVE);
+  return leafCall(name, block?.usage ?? usage, semantics, readReportedCost(view));
 };
 
 const readContent = (view: SpanView): readonly ContentPart[] => [
@@ -187,8 +190,8 @@ export const readGenAi = (view: SpanView, dialect: GenAiDialect = {}): StepFacts
   const operation = dialect.operation ?? textAttr(view, SAID.operation);
   const toolName = textAttr(view, SAID.toolName);
   const stepKind = (view.signal === 'log' ? kindOfLog : kindOfSpan)(view, operation, toolName);
-  const requestModel = textAttr(view, SAID.requestModel);
-  const responseModel = textAttr(view, SAID.responseModel);
+  const requestModel = nameAttr(view, SAID.requestModel);
+  const responseModel = nameAttr(view, SAID.responseModel);
   const { provider, flags } = readProvider(view, responseModel ?? requestModel);
   const read = readCall(view, stepKind, operation);
   const call = dialect.call === undefined ? read : dialect.call(read);

@@ -3,6 +3,13 @@ import { asText, keySet } from './values.ts';
 
 /** Names of the same provider in different SDKs → the value of `gen_ai.provider.name` in OTel's registry. */
 const ALIASES: ReadonlyMap<string, string> = new Map([
+  ['open_ai', 'openai'], // LangChain4j's enumeration, as the next ones
+  ['azure_open_ai', 'azure.ai.openai'],
+  ['google_ai_gemini', 'gcp.gemini'],
+  ['google_vertex_ai_gemini', 'gcp.vertex_ai'],
+  ['google_vertex_ai_anthropic', 'gcp.vertex_ai'],
+  ['google_genai_ai', 'gcp.gemini'],
+  ['bedrock_converse', 'aws.bedrock'], // Spring AI
   ['gemini', 'gcp.gemini'],
   ['google', 'gcp.gemini'],
   ['googleai', 'gcp.gemini'],
@@ -53,7 +60,17 @@ const NO_PROVIDER = new Set([
   'spring_ai',
   'semantic_kernel',
   'vercel',
+  'microsoft.agent_framework',
+  'microsoft.agents.ai',
+  'litellm',
+  'litellm_proxy',
+  'dify',
+  'haystack',
+  'none',
+  'null',
+  'undefined',
   'unknown',
+  'other',
   '_other',
 ]);
 
@@ -74,7 +91,9 @@ const BY_MODEL: readonly (readonly [pattern: RegExp, provider: string])[] = [
 /** The provider's name in OTel's spelling; undefined when what stands there is none (a framework, the service). */
 export const cleanProvider = (said: string | undefined, service: string | undefined): string | undefined => {
   if (said === undefined) return undefined;
-  const name = said.trim().toLowerCase();
+  const whole = said.trim().toLowerCase();
+  // Plug-ins name the provider last: `langgenius/openai/openai`.
+  const name = whole.slice(whole.lastIndexOf('/') + 1);
   if (name === '' || NO_PROVIDER.has(name) || name === service?.toLowerCase()) return undefined;
   const alias = ALIASES.get(name);
   if (alias !== undefined) return alias;

@@ -17,6 +17,7 @@ import { openinference } from './openinference.ts';
 import { openlit } from './openlit.ts';
 import { openllmetry } from './openllmetry.ts';
 import { otelGenAi } from './otel-gen-ai.ts';
+import { passesOnUsage } from './passes-on-usage.ts';
 import { strands } from './strands.ts';
 import { vercelAi } from './vercel-ai.ts';
 import { vercelAi7 } from './vercel-ai7.ts';
@@ -44,6 +45,7 @@ export const CONVENTIONS: readonly Convention[] = [
   openllmetry, // by scope or its kinds of entity; after the families whose spans run under its SDK and take its keys on
   lmnr, // by its own keys, which it adds to the spans of openllmetry and vercel-ai as well: after both
   vercelAi7, // by scope `gen_ai` together with an operation name; a dialect of otel-gen-ai
+  passesOnUsage, // by scope or keys of its own; dialects of otel-gen-ai with Anthropic's meaning of input
   otelGenAi, // the official names, for all who follow them
   generic, // keeps whatever is left
 ];

@@ -144,14 +144,49 @@ export const readReportedCost = (view: SpanView): string | undefined => {
 export const costText = (cost: number): string | undefined =>
   cost > 0 && cost < COST_USD_MAX ? cost.toFixed(COST_DIGITS).replace(/\.?0+$/, '') : undefined;
 
+const NO_USAGE: Usage = {};
+
+/** Not one token anywhere is no call at all: SDKs fill in zeros for what they were not told (a stream without usage). */
+const toldOf = (usage: Usage): Usage => {
+  const isSomething = (usage.input ?? 0) + (usage.output ?? 0) > 0 || !hasUsage(usage);
+  return isSomething || Object.values(usage).some((count) => count > 0) ? usage : NO_USAGE;
+};
+
+const TOTAL = keySet(
+  'gen_ai.usage.total_tokens',
+  'llm.usage.total_tokens',
+  'llm.token_count.total',
+  'ai.usage.totalTokens',
+  'total_token_count',
+  'total_tokens',
+);
+
+/**
+ * What the figures of a span prove about their meaning by the total beside them, else what is assumed of them: a total
+ * that contains the details once more than input and output do says that these leave them out. Of spans alone: a log
+ * record is found to repeat a span by the figures as both say them.
+ */
+export const provenSemantics = (view: SpanView, usage: Usage, assumed: UsageSemantics): UsageSemantics => {
+  const cached = (usage.cacheRead ?? 0) + (usage.cacheWrite ?? 0);
+  const reasoned = usage.reasoning ?? 0;
+  if (cached + reasoned === 0 || view.signal !== 'span') return assumed;
+  const total = countAttr(view, TOTAL);
+  if (total === undefined) return assumed;
+  const besides = total - (usage.input ?? 0) - (usage.output ?? 0);
+  if (besides <= 0 || (cached === reasoned && besides === cached)) return assumed;
+  if (besides === cached) return { ...assumed, inputIncludesCache: false };
+  if (besides === reasoned) return { ...assumed, outputIncludesReasoning: false };
+  return besides === cached + reasoned ? { inputIncludesCache: false, outputIncludesReasoning: false } : assumed;
+};
+
 /** A leaf: describes one model call itself, with or without figures. */
 export const leafCall = (
   operation: string,
   usage: Usage,
   semantics: UsageSemantics,
   reportedCostUsd?: string | undefined,
-): CallFacts => ({ role: 'leaf', operation, usage, semantics, reportedCostUsd });
+): CallFacts => ({ role: 'leaf', operation, usage: toldOf(usage), semantics, reportedCostUsd });
 
 /** A wrapper: only worth telling when it repeats figures of the calls below it. */
 export const wrapperCall = (operation: string, usage: Usage, semantics: UsageSemantics): CallFacts | undefined =>
-  hasUsage(usage) ? { role: 'wrapper', operation, usage, semantics } : undefined;
+  hasUsage(toldOf(usage)) ? { role: 'wrapper', operation, usage, semantics } : undefined;

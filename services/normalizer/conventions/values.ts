@@ -23,10 +23,10 @@ export const asCount = (value: AnyValue | Json): number | undefined => {
   return typeof count === 'number' && Number.isInteger(count) && count >= 0 && count <= COUNT_MAX ? count : undefined;
 };
 
-/** true or false, also from the texts; undefined otherwise. */
+/** true or false, also from the texts, Python's spelling among them; undefined otherwise. */
 export const asBool = (value: AnyValue | Json): boolean | undefined => {
   if (typeof value === 'boolean') return value;
-  return value === 'true' ? true : value === 'false' ? false : undefined;
+  return value === 'true' || value === 'True' ? true : value === 'false' || value === 'False' ? false : undefined;
 };
 
 /** Keys that are asked for together, the first to be believed first. Answer: places of those that are there. */
@@ -51,6 +51,22 @@ export const textAttr = (view: SpanView, keys: Keys): string | undefined => {
   for (const place of view.ask(keys)) {
     const text = asText(view.at(place));
     if (text !== undefined) return text;
+  }
+  return undefined;
+};
+
+/** What SDKs write where a name was not told: Micrometer demands a value of every key, others print what they hold. */
+const NOT_TOLD: ReadonlySet<string> = new Set(['none', 'unknown', 'null', 'undefined', 'nil', 'n/a']);
+
+/** The text, unless it stands where nothing was told. */
+export const nameTold = (text: string | undefined): string | undefined =>
+  text === undefined || (text.length <= 9 && NOT_TOLD.has(text.toLowerCase())) ? undefined : text;
+
+/** The first of these attributes that holds a name of something; a word for nothing is none. */
+export const nameAttr = (view: SpanView, keys: Keys): string | undefined => {
+  for (const place of view.ask(keys)) {
+    const name = nameTold(asText(view.at(place)));
+    if (name !== undefined) return name;
   }
   return undefined;
 };
