@@ -1,4 +1,5 @@
 import type { Store } from '../runtime/ports.ts';
+import { IdQueue } from './id-queue.ts';
 
 /**
  * How far back a redelivered item is recognised, in log positions of the partition. A sender repeats a request within
@@ -6,7 +7,7 @@ import type { Store } from '../runtime/ports.ts';
  */
 export const SEEN_POSITIONS = 20_000;
 /**
- * Steps kept at most: at about 100 bytes each 50 MB a partition. When records hold so many items that more would fall
+ * Steps kept at most: at most 40 MB a partition. When records hold so many items that more would fall
  * into the horizon, the horizon is shortened to whole positions; it depends on what is stored, never on memory.
  */
 export const SEEN_STEPS_MAX = 500_000;
@@ -43,23 +44,17 @@ export interface SeenSet {
 export const createSeenSet = (
   limits: { readonly positions: number; readonly steps: number } = { positions: SEEN_POSITIONS, steps: SEEN_STEPS_MAX },
 ): SeenSet => {
-  // In ascending order of offsets: a Map keeps the order in which its keys came.
-  let latest = new Map<string, number>();
+  // In ascending order of offsets.
+  let latest = new IdQueue();
   let next: number | null = null;
-
-  const add = ({ stepId, offset }: SeenStep): void => {
-    // One that came again stands where it came last.
-    if (latest.has(stepId)) latest.delete(stepId);
-    latest.set(stepId, offset);
-  };
 
   /** Drops positions before the horizon, then whole positions until few enough steps are left. */
   const evict = (first: number): void => {
     let cut = first - limits.positions;
-    for (const [stepId, offset] of latest) {
+    for (let offset = latest.oldest(); offset !== null; offset = latest.oldest()) {
       if (offset >= cut && latest.size <= limits.steps) break;
       if (offset >= cut) cut = offset + 1;
-      latest.delete(stepId);
+      latest.drop();
     }
   };
 
@@ -67,13 +62,14 @@ export const createSeenSet = (
     next: () => next,
     has: (stepId) => latest.has(stepId),
     load: (loaded, first) => {
-      latest = new Map();
-      for (const step of [...loaded].sort((a, b) => a.offset - b.offset)) add(step);
+      latest = new IdQueue();
+      for (const { stepId, offset } of [...loaded].sort((a, b) => a.offset - b.offset)) latest.add(stepId, offset);
       evict(first);
       next = first;
     },
     take: (steps, end) => {
-      for (const step of steps) add(step);
+      // One that came again stands where it came last.
+      for (const { stepId, offset } of steps) latest.add(stepId, offset);
       evict(end);
       next = end;
     },
