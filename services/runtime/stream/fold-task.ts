@@ -3,7 +3,7 @@ import { ONLY_FOR_HEADER } from '../../../schemas/topics.ts';
 import type { LogRecord, OutgoingRecord, Row, Store } from '../ports.ts';
 import { DEAD_LETTER_TABLE, deadLetterOf, deadLetterRow, deadLetterTable } from './dead-letters.ts';
 import { readStates } from './run-states.ts';
-import { createStateCache, type Held } from './state-cache.ts';
+import { createStateCaches, type Held, type StateCache } from './state-cache.ts';
 import { utcMillis } from './time.ts';
 import {
   type BatchOutput,
@@ -67,12 +67,15 @@ export const createFoldTask = <Input, State>(
   fold: Fold<Input, State>,
   topics: readonly string[],
   deps: { readonly store: Store },
-): StreamTask => ({
-  service: fold.service,
-  topics,
-  tables: [...fold.tables, DEAD_LETTER_TABLE, STATE_TABLE],
-  createProcessor: (partition) => createFoldProcessor(fold, partition, deps.store),
-});
+): StreamTask => {
+  const caches = createStateCaches<State>();
+  return {
+    service: fold.service,
+    topics,
+    tables: [...fold.tables, DEAD_LETTER_TABLE, STATE_TABLE],
+    createProcessor: (partition) => createFoldProcessor(fold, partition, deps.store, caches.open(partition.signal)),
+  };
+};
 
 interface Place {
   readonly logId: string;
@@ -80,9 +83,13 @@ interface Place {
   readonly partition: number;
 }
 
-const createFoldProcessor = <Input, State>(fold: Fold<Input, State>, place: Place, store: Store): BatchProcessor => {
-  // Holds states as of the end of the last landed batch only.
-  const cache = createStateCache<State>();
+/** `cache` holds states as of the end of the last landed batch only. */
+const createFoldProcessor = <Input, State>(
+  fold: Fold<Input, State>,
+  place: Place,
+  store: Store,
+  cache: StateCache<State>,
+): BatchProcessor => {
   const pending = new WeakMap<BatchOutput, ReadonlyMap<string, Held<State>>>();
 
   return {

@@ -1,10 +1,11 @@
-/** Keys kept in memory per partition; beyond it the oldest touched are read from `run_state` again. */
-const KEYS_MAX = 5_000;
+/** Keys kept in memory per fold; beyond it the oldest touched are read from `run_state` again. */
+const KEYS_MAX = 10_000;
 /**
- * Characters of text that the kept states would be, per partition. As objects they take about six times that in bytes;
- * a long run alone has megabytes of it, so their number is no bound. An embedded system has eight such caches.
+ * Characters of text that the kept states would be, per fold. As objects they take up to six times that in bytes; a long
+ * run alone has megabytes of it, so their number is no bound. All partitions share it: were it each one's, the memory of
+ * a process would hang on how many it is given.
  */
-const CHARS_MAX = 8 * 1024 * 1024;
+const CHARS_MAX = 12 * 1024 * 1024;
 /** What a key takes besides its state. */
 const KEY_CHARS = 200;
 
@@ -14,39 +15,57 @@ export interface Held<State> {
   readonly chars: number;
 }
 
-/** States of keys, those touched last. */
+/** States of the keys of one partition, those touched last. */
 export interface StateCache<State> {
   readonly get: (key: string) => State | undefined;
-  /** Takes states in, as the newest, and lets the oldest go; the very newest stays, whatever its size. */
+  /** Takes states in, as the newest, and lets the oldest go of whatever partition; the very newest stays, whatever its size. */
   readonly keep: (states: ReadonlyMap<string, Held<State>>) => void;
+}
+
+/** What the partitions of a fold keep, within one bound. */
+export interface StateCaches<State> {
+  /** A cache of its own, empty, until the signal fires: who comes to a partition again knows nothing of it. */
+  readonly open: (until: AbortSignal) => StateCache<State>;
   readonly size: () => { readonly keys: number; readonly chars: number };
 }
 
-/** A cache within `limits`. */
-export const createStateCache = <State>(
+/** Caches within `limits`. */
+export const createStateCaches = <State>(
   limits: { readonly keysMax: number; readonly charsMax: number } = { keysMax: KEYS_MAX, charsMax: CHARS_MAX },
-): StateCache<State> => {
-  // Insertion order = age of last touch.
+): StateCaches<State> => {
+  // Insertion order = age of last touch. Keys begin with the number of their cache.
   const held = new Map<string, Held<State>>();
   let chars = 0;
-  const drop = (key: string): void => {
-    const old = held.get(key);
+  let opened = 0;
+  const drop = (place: string): void => {
+    const old = held.get(place);
     if (old === undefined) return;
     chars -= old.chars + KEY_CHARS;
-    held.delete(key);
+    held.delete(place);
   };
   return {
-    get: (key) => held.get(key)?.state,
-    keep: (states) => {
-      for (const [key, state] of states) {
-        drop(key);
-        held.set(key, state);
-        chars += state.chars + KEY_CHARS;
-      }
-      for (const key of held.keys()) {
-        if (held.size <= 1 || (held.size <= limits.keysMax && chars <= limits.charsMax)) break;
-        drop(key);
-      }
+    open: (until) => {
+      opened += 1;
+      const prefix = `${opened} `;
+      const close = (): void => {
+        for (const place of held.keys()) if (place.startsWith(prefix)) drop(place);
+      };
+      until.addEventListener('abort', close, { once: true });
+      return {
+        get: (key) => held.get(prefix + key)?.state,
+        keep: (states) => {
+          if (until.aborted) return;
+          for (const [key, state] of states) {
+            drop(prefix + key);
+            held.set(prefix + key, state);
+            chars += state.chars + KEY_CHARS;
+          }
+          for (const place of held.keys()) {
+            if (held.size <= 1 || (held.size <= limits.keysMax && chars <= limits.charsMax)) break;
+            drop(place);
+          }
+        },
+      };
     },
     size: () => ({ keys: held.size, chars }),
   };
