@@ -75,6 +75,9 @@ const BROKEN: Readonly<Record<string, Defects>> = {
         store.insert(table, rows, { ...options, token: options.token.slice(options.token.indexOf('/')) }),
     }),
   },
+  'with the offsets lost, nobody looks what a former owner is still inserting': {
+    store: (store) => asking(store, async (sql) => (sql.includes('system.processes') ? [{ running: '0' }] : null)),
+  },
   'a former owner goes on although its commit was refused': {
     log: (log) =>
       assigning(log, (assignment) => ({

@@ -1,5 +1,4 @@
 import type { Dice } from '../support/random.ts';
-import { ZOMBIE_MS_MAX } from './process.ts';
 import type { Rates, Site } from './site.ts';
 import { INPUT, STEPS } from './tasks.ts';
 
@@ -37,17 +36,15 @@ const rebalance: Fault = {
   strike: async ({ world, groups }) => world.log.faults.evictMembers(world.dice.pick(groups)),
 };
 
-/** Offsets expire, or are deleted, while nobody of the group is at work, and has not been for a while. */
+/** Offsets expire, or are deleted, while nobody of the group is at work; what it sent before may still be landing. */
 const lostOffsets: Fault = {
   mean: 0.004,
   strike: async (site) => {
     const { world } = site;
     const group = world.dice.pick(site.groups);
-    site.shutDown(ZOMBIE_MS_MAX);
-    world.scheduler.after(ZOMBIE_MS_MAX, () => {
-      world.scheduler.trace(`${group} loses its offsets`);
-      world.log.faults.loseOffsets(group);
-    });
+    site.shutDown(world.dice.within(0, 1_000));
+    world.scheduler.trace(`${group} loses its offsets`);
+    world.log.faults.loseOffsets(group);
   },
 };
 

@@ -60,7 +60,7 @@ const unavailable = (): TransportError => new TransportError('STORE_UNAVAILABLE'
 const rejected = (): TransportError => new TransportError('STORE_REJECTED', 'simulated schema', { retryable: false });
 const logDown = (): TransportError => new TransportError('LOG_UNAVAILABLE', 'simulated', { retryable: true });
 
-/** An insert whose sender died may still be executed: not later than its deadline. */
+/** An insert whose sender died may still be executed, the server is at it: not later than its deadline. */
 export const ZOMBIE_MS_MAX = 20_000;
 
 /** The store as this process reaches it: each request waits for its turn and may fail before, amid or after its effect. */
@@ -68,7 +68,9 @@ const storeOf = (world: SimulatedWorld, owner: string): Store => {
   const { dice, scheduler, store, weather } = world;
   const landLater = (table: string, rows: readonly Row[], token: string): void => {
     if (dice.chance(0.5)) return;
+    const end = store.begin(token);
     scheduler.after(dice.within(0, ZOMBIE_MS_MAX), () => {
+      end();
       scheduler.trace(`late insert of ${owner} into ${table}`);
       store.land(table, rows, token);
     });

@@ -18,6 +18,8 @@ export interface SimulatedStore {
   readonly land: (table: string, rows: readonly Row[], token: string, isLanding?: (block: string) => boolean) => void;
   /** The server dies in mid-insert: tokens are remembered, rows are gone. */
   readonly swallow: (table: string, rows: readonly Row[], token: string) => void;
+  /** The server has got an insert and is at it, until what this gives is called. */
+  readonly begin: (token: string) => () => void;
   readonly answer: (sql: string, params: QueryParams) => readonly Row[];
 }
 
@@ -103,6 +105,7 @@ const DAY_MS = 86_400_000;
 export const createSimulatedStore = (): SimulatedStore => {
   const tables = new Map<string, Landed[]>();
   const tokens = new Map<string, Set<string>>();
+  const running = new Map<symbol, string>();
   const tableOf = (table: string): Landed[] => {
     const found = tables.get(table) ?? [];
     tables.set(table, found);
@@ -131,6 +134,12 @@ export const createSimulatedStore = (): SimulatedStore => {
       .map((row) => row['batch_id']);
     return [...new Set(ids)].filter((id) => !inside.has(id)).map((batch_id) => ({ batch_id }));
   };
+  const runningInserts: Answer = (_rows, { prefix, service }) => {
+    const found = [...running.values()].filter(
+      (token) => token.startsWith(String(prefix)) && token.includes(String(service)),
+    );
+    return [{ running: String(found.length) }];
+  };
   const shapes: readonly (readonly [RegExp, Answer])[] = [
     [/SELECT count\(\) AS batches, max\(end\) AS end, .* FROM (?<table>batches)/s, manifestEnd],
     [/SELECT DISTINCT batch_id FROM (?<table>\w+) WHERE logged_at >= .* NOT IN/s, outsideManifest],
@@ -142,6 +151,7 @@ export const createSimulatedStore = (): SimulatedStore => {
       /SELECT step_id, max\(spans\.log_offset\) AS log_offset FROM (?<table>spans)\s.* GROUP BY step_id ORDER BY/s,
       seenSteps,
     ],
+    [/^SELECT count\(\) AS running FROM system\.(?<table>processes)\s.*insert_deduplication_token/s, runningInserts],
     [/^SELECT variant FROM (?<table>\w+) WHERE batch_id = {batch_id:String} LIMIT 1$/, variantOf],
   ];
   return {
@@ -154,6 +164,11 @@ export const createSimulatedStore = (): SimulatedStore => {
     },
     swallow: (table, rows, token) => {
       for (const block of blocksOf(rows).keys()) isNew(table, `${token} ${block}`);
+    },
+    begin: (token) => {
+      const insert = Symbol(token);
+      running.set(insert, token);
+      return () => void running.delete(insert);
     },
     answer: (sql, params) => {
       for (const [shape, answer] of shapes) {

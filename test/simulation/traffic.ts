@@ -64,6 +64,8 @@ export const createTraffic = async (
   const counts = new Map(topics.map((topic) => [topic, spec.partitions]));
   const starts = new Map<string, number>();
   const ends = new Map<string, number>();
+  /** Up to where a batch may reach that was open, or was read, when retention overtook it. */
+  const overtaken = new Map<string, number>();
   for (const topic of topics) lives.set(topic, await log.logId(topic));
   const place = (topic: string, partition: number): string => `${topic}/${partition}`;
 
@@ -87,7 +89,8 @@ export const createTraffic = async (
     for (const [at, { topic, partition, offset }] of positions.entries()) {
       const value = records[at]?.value ?? new Uint8Array();
       const text = topic === STEPS ? stepText(value) : Buffer.from(value).toString();
-      taken.push({ topic, logId: lives.get(topic) ?? '', partition, offset, text, isRemoved: false });
+      const isRemoved = offset < (overtaken.get(place(topic, partition)) ?? 0);
+      taken.push({ topic, logId: lives.get(topic) ?? '', partition, offset, text, isRemoved });
       ends.set(place(topic, partition), offset + 1);
     }
   };
@@ -109,7 +112,11 @@ export const createTraffic = async (
     trim: (topic, partition, offset) => {
       // A batch that was open there cannot be judged any more: nobody can read it again to see what of it landed.
       const isOvertaken = offset > confirmed(topic, partition);
-      if (isOvertaken) remove(topic, partition, offset + BATCH_RECORDS_MAX);
+      if (isOvertaken) {
+        remove(topic, partition, offset + BATCH_RECORDS_MAX);
+        // A record that comes only now may still join such a batch, of which its reader has polled the beginning.
+        overtaken.set(place(topic, partition), offset + BATCH_RECORDS_MAX);
+      }
       starts.set(place(topic, partition), offset);
       log.faults.trim(topic, partition, offset);
     },
@@ -118,6 +125,7 @@ export const createTraffic = async (
         remove(topic, partition, Number.MAX_SAFE_INTEGER);
         starts.delete(place(topic, partition));
         ends.delete(place(topic, partition));
+        overtaken.delete(place(topic, partition));
       }
       if (topic === STEPS) {
         for (const one of taken)

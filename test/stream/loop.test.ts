@@ -5,6 +5,7 @@ import { createMemoryEventLog, type MemoryEventLog } from '../../services/runtim
 import { silentLogger } from '../../services/runtime/log.ts';
 import { createMetrics } from '../../services/runtime/metrics.ts';
 import type { Row, Store } from '../../services/runtime/ports.ts';
+import { insertToken } from '../../services/runtime/stream/intent.ts';
 import { createStreamService, type StreamService } from '../../services/runtime/stream/service.ts';
 import { utcMillis } from '../../services/runtime/stream/time.ts';
 import type { RecordBatch, StreamTask } from '../../services/runtime/stream/types.ts';
@@ -209,6 +210,35 @@ describe('the stream loop', () => {
     await untilStored(25);
     await second.drain();
     expect(await stored()).toEqual(upTo(25));
+  });
+
+  test('with the offsets lost, an insert of a former owner that the engine is still at is waited for', async () => {
+    await append(5);
+    await engine.store.command(
+      `CREATE TABLE slow (a UInt64, b UInt8 MATERIALIZED sleepEachRow(0.4)) ENGINE = MergeTree ORDER BY a
+       SETTINGS non_replicated_deduplication_window = 100`,
+    );
+    const batch = { logId: await log.logId(topic), topic, partition: 0, first: 0, end: 3 };
+    const rows = Array.from({ length: 6 }, (_, a) => ({ a }));
+    const inserting = engine.store.insert('slow', rows, { token: insertToken(batch, 'normalizer', 'slow') });
+    await until('the engine is at it', async () => {
+      const running = await engine.store.query("SELECT 1 FROM system.processes WHERE query ILIKE 'INSERT INTO slow%'");
+      return running.length > 0 ? true : null;
+    });
+    const landed: unknown[] = [];
+    const service = await start({
+      ...engine.store,
+      insert: async (table, given, options) => {
+        if (table === 'dead_letters') landed.push(...(await engine.store.query('SELECT count() AS n FROM slow')));
+        await engine.store.insert(table, given, options);
+      },
+    });
+    await until('it waits', async () => (service.health().detail.includes('still running') ? true : null));
+    await untilStored(5);
+    await inserting;
+    await service.drain();
+    expect(landed).toEqual([{ n: '6' }]);
+    expect(await stored()).toEqual(upTo(5));
   });
 
   test('a replay keeps the boundaries of its intent when the log hands the records over differently', async () => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { TransportError } from '../../services/runtime/errors.ts';
 import { createMetrics } from '../../services/runtime/metrics.ts';
 import type { Assignment, Clock, Commit, EventLog, LogRecord, Row, Store } from '../../services/runtime/ports.ts';
-import { intentMetadata } from '../../services/runtime/stream/intent.ts';
+import { batchIdOf, intentMetadata } from '../../services/runtime/stream/intent.ts';
 import { createPartitionLoop } from '../../services/runtime/stream/partition-loop.ts';
 import { findStart } from '../../services/runtime/stream/start.ts';
 import type { StreamTask } from '../../services/runtime/stream/types.ts';
@@ -102,6 +102,50 @@ describe('where a partition goes on', () => {
     const deps = { store: storeOf(confirmedTo(7)), log: noLog as EventLog, clock, logger: silentLogger };
     await createPartitionLoop({ ...deps, metrics: createMetrics() }, task, assignmentOf(null, 0, 9, commits));
     expect(commits).toEqual([]);
+  });
+
+  test('with its intent lost, a batch that a former owner is still inserting is waited for', async () => {
+    const simulated = confirmedTo(7);
+    const isLanding = { code: 'STORE_UNAVAILABLE', retryable: true, message: expect.stringContaining('still running') };
+    simulated.begin('log-1/otlp_spans/0/7/9/another/spans');
+    simulated.begin('log-1/otlp_spans/1/7/9/starter/spans');
+    for (const table of ['spans', 'batches']) {
+      const end = simulated.begin(`log-1/otlp_spans/0/7/9/starter/${table}`);
+      await expect(started(simulated, assignmentOf(null, 0, 12))).rejects.toMatchObject(isLanding);
+      end();
+    }
+    expect(await started(simulated, assignmentOf(null, 0, 12))).toMatchObject({ offset: 7, intent: null, gap: null });
+  });
+
+  test('nor is a batch overlapped whose manifest row lands while its rows are looked for', async () => {
+    const simulated = confirmedTo(7);
+    const batchId = batchIdOf('log-1', 'otlp_spans', 0, 7, 9);
+    simulated.land('spans', [rowOf(recordAt(7), batchId), rowOf(recordAt(8), batchId)], 'rows');
+    const row = { service: task.service, ...PLACE, first: 7, end: 9, batch_id: batchId, logged_at: LOGGED_AT };
+    const store: Store = {
+      ...storeOf(simulated),
+      query: async <T>(sql: string, params = {}) => {
+        if (sql.includes('DISTINCT batch_id')) simulated.land('batches', [row], 'manifest');
+        return simulated.answer(sql, params) as readonly unknown[] as readonly T[];
+      },
+    };
+    const start = () => findStart({ store, logger: silentLogger }, task, assignmentOf(null, 0, 12));
+    await expect(start()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE', retryable: true });
+    expect(await start()).toMatchObject({ offset: 9, intent: null, gap: null });
+  });
+
+  test('a store that does not show what it runs holds no partition up', async () => {
+    const simulated = confirmedTo(7);
+    const store: Store = {
+      ...storeOf(simulated),
+      query: async <T>(sql: string, params = {}) => {
+        if (sql.includes('system.processes'))
+          throw new TransportError('STORE_REJECTED', 'not enough privileges', { retryable: false });
+        return simulated.answer(sql, params) as readonly unknown[] as readonly T[];
+      },
+    };
+    const start = await findStart({ store, logger: silentLogger }, task, assignmentOf(null, 0, 12));
+    expect(start).toMatchObject({ offset: 7, intent: null, gap: null });
   });
 
   test('a batch that was swallowed with its token and whose intent is lost lands when it is tried again', async () => {

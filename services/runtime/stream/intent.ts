@@ -80,6 +80,13 @@ export const findBatchEnd = (
   return null;
 };
 
+/** What the tokens of a partition's inserts begin with, of whatever batch and service. */
+export const tokenPrefix = (place: {
+  readonly logId: string;
+  readonly topic: string;
+  readonly partition: number;
+}): string => `${place.logId}/${place.topic}/${place.partition}/`;
+
 /** Deduplication token of one insert of a batch. Without the log id a log made anew would lose rows silently. */
 export const insertToken = (
   batch: {
@@ -91,4 +98,4 @@ export const insertToken = (
   },
   service: string,
   table: string,
-): string => `${batch.logId}/${batch.topic}/${batch.partition}/${batch.first}/${batch.end}/${service}/${table}`;
+): string => `${tokenPrefix(batch)}${batch.first}/${batch.end}/${service}/${table}`;

@@ -1,6 +1,7 @@
+import { TransportError } from '../errors.ts';
 import type { Assignment, Logger, Store } from '../ports.ts';
 import { DEAD_LETTER_TABLE } from './dead-letters.ts';
-import { findBatchEnd, type Intent, readCommit } from './intent.ts';
+import { findBatchEnd, type Intent, readCommit, tokenPrefix } from './intent.ts';
 import { readWindow } from './look-ahead.ts';
 import { STATE_TABLE, type StreamTask } from './types.ts';
 
@@ -28,7 +29,8 @@ interface Manifest {
 /**
  * Where to go on: behind the manifest of this life of the log, with the batch that is open there. The manifest outranks
  * the group: an offset that was lost, expired, overwritten, or that belongs to another life of the log or another store
- * neither loses nor doubles a record. Throws TransportError.
+ * neither loses nor doubles a record. Throws TransportError, also while a batch of a former owner lands whose intent is
+ * lost: come again.
  */
 export const findStart = async (
   deps: { readonly store: Store; readonly logger: Logger },
@@ -46,7 +48,7 @@ export const findStart = async (
       ? commit.intent
       : isClean
         ? null
-        : await searchOpen(deps, task, assignment, next, manifest, commit.offset);
+        : await findOpen(deps, task, assignment, next, manifest, commit.offset);
   const reached = Math.max(next, intent?.end ?? 0, intent?.upto ?? 0);
   if (reached <= logEnd) return { offset: next, intent, isClean, gap: null };
   return {
@@ -87,6 +89,55 @@ const readManifest = async (store: Store, service: string, assignment: Assignmen
   );
   const isEmpty = row === undefined || row.batches === '0';
   return { end: isEmpty ? null : Number(row.end), lastLoggedAt: isEmpty ? '1970-01-02 00:00:00.000' : row.last };
+};
+
+/**
+ * The batch that is open at `first`, by what stands in the tables, once nothing that a former owner sent can change it.
+ * A batch of which only the manifest row is on its way, or its first insert, shows nowhere: other boundaries would overlap
+ * it. Throws TransportError STORE_UNAVAILABLE while something lands.
+ */
+const findOpen = async (
+  deps: { readonly store: Store; readonly logger: Logger },
+  task: Writer,
+  assignment: Assignment,
+  first: number,
+  manifest: Manifest,
+  offset: number | null,
+): Promise<Intent | null> => {
+  const running = await countInserts(deps, task.service, assignment);
+  if (running > 0) throw landing(`${running} inserts of a former owner are still running`);
+  const found = await searchOpen(deps, task, assignment, first, manifest, offset);
+  if (found !== null) return found;
+  // Its manifest row may have come after the manifest was read and before the tables were: then it is not open any more.
+  const { end } = await readManifest(deps.store, task.service, assignment);
+  if (end !== manifest.end) throw landing(`the manifest went on to ${end} while its open batch was looked for`);
+  return null;
+};
+
+const landing = (what: string): TransportError =>
+  new TransportError('STORE_UNAVAILABLE', `${what}; looking again`, { retryable: true });
+
+/** Inserts of this partition that the server has begun and not ended, by their tokens; they end within their deadline. */
+const countInserts = async (
+  { store, logger }: { readonly store: Store; readonly logger: Logger },
+  service: string,
+  assignment: Assignment,
+): Promise<number> => {
+  try {
+    const [row] = await store.query<{ readonly running: string }>(
+      `SELECT count() AS running FROM system.processes
+       WHERE query ILIKE 'INSERT%' AND startsWith(Settings['insert_deduplication_token'], {prefix:String})
+         AND position(Settings['insert_deduplication_token'], {service:String}) > 0`,
+      { prefix: tokenPrefix(assignment), service: `/${service}/` },
+      assignment.signal,
+    );
+    return Number(row?.running ?? 0);
+  } catch (error) {
+    // Without the grant it cannot be told, and a partition that therefore never began would be worse.
+    if (!(error instanceof TransportError) || error.code !== 'STORE_REJECTED') throw error;
+    logger.warn({ err: error }, 'running inserts cannot be seen: grant SELECT ON system.processes');
+    return 0;
+  }
 };
 
 /** Tables that several services write; each row says whose it is. */
