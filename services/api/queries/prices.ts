@@ -220,9 +220,12 @@ export const capacityQuery = (input: {
   readonly tenant: string | null;
   readonly range: TimeRange;
   readonly untilMs: number;
+  /** Only that of a provider, of a model; what is good for any model is no one model's. */
+  readonly provider?: string | undefined;
+  readonly model?: string | undefined;
 }): Query => ({
   sql: `SELECT price_id, provider, model, tenant_id, units, hours, toString(rate) AS usd_per_unit_hour,
-  toString(toDecimal128(rate, 12) * toDecimal128(hours, 0) * toDecimal128(toString(units), 6)) AS cost_usd
+  toString(toDecimal128(toDecimal128(rate, 12) * toDecimal128(hours, 0) * toDecimal128(toString(units), 6), 12)) AS cost_usd
 FROM (
   SELECT price_id, provider, models[1] AS model, tenant_id, JSONExtractFloat(assumeNotNull(local_model), 'units') AS units,
     rates['each_unit_hours'] AS rate,
@@ -232,9 +235,17 @@ FROM (
   FROM prices FINAL
   WHERE source = 'capacity' AND ${IN_FORCE} AND ({tenant:Nullable(String)} IS NULL OR tenant_id IS NULL OR tenant_id = {tenant:Nullable(String)})
 )
-WHERE hours > 0
+WHERE hours > 0 AND ({provider:Nullable(String)} IS NULL OR provider = {provider:Nullable(String)})
+  AND ({model:Nullable(String)} IS NULL OR model = lower({model:Nullable(String)}))
 ORDER BY price_id
 LIMIT 1000
 ${READ_SETTINGS}`,
-  params: { tenant: input.tenant, from_ms: input.range.fromMs, to_ms: input.range.toMs, until_ms: input.untilMs },
+  params: {
+    tenant: input.tenant,
+    from_ms: input.range.fromMs,
+    to_ms: input.range.toMs,
+    until_ms: input.untilMs,
+    provider: input.provider ?? null,
+    model: input.model ?? null,
+  },
 });

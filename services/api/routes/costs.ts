@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { readCapacity, withCapacity } from '../capacity.ts';
 import type { ApiContext } from '../deps.ts';
 import { PRICED_AS, type PricedAs, type PricedFigures, sumPriced } from '../priced-as.ts';
 import { problem } from '../problem.ts';
@@ -13,6 +14,7 @@ import {
   costsQuery,
 } from '../queries/costs.ts';
 import { type AgentRow, agentsQuery } from '../queries/overview.ts';
+import type { CapacityRow } from '../queries/prices.ts';
 import type { TimeRange } from '../queries/query.ts';
 import { type UsageRow, type UsagesInput, usagesQuery } from '../queries/usages.ts';
 import { read } from '../reads.ts';
@@ -20,7 +22,7 @@ import { tenantScope } from '../tenant-scope.ts';
 import { isoOf } from '../time.ts';
 import { limitInput, momentInput, rangeOf, tenantInput } from './inputs.ts';
 import { defineRoute, noBody, noParams, type Route } from './route.ts';
-import { figuresShape, rangeShape } from './shapes.ts';
+import { capacityLine, figuresShape, rangeShape } from './shapes.ts';
 
 const rangeJson = (range: TimeRange) => ({ from: isoOf(range.fromMs), to: isoOf(range.toMs) });
 
@@ -81,6 +83,24 @@ const asInput = z
     if (unknown.length > 0) check.addIssue(`unknown ${unknown.join(', ')}; allowed: ${PRICED_AS.join(', ')}`);
     return PRICED_AS.filter((as) => names.includes(as));
   });
+
+const capacityInput = z
+  .enum(['beside', 'include'])
+  .default('beside')
+  .describe('Capacity bought by the hour is always told beside; `include`: a sum with it as well.');
+const capacityShape = z
+  .object({
+    cost_usd: z
+      .string()
+      .nullable()
+      .describe('Of what was bought for the tenant asked about, of all where none is; in no figure of calls.'),
+    shared_cost_usd: z.string().nullable().describe('Bought for every tenant while one is asked about: in no sum.'),
+    lines: z.array(z.object({ ...capacityLine, is_shared: z.boolean() })),
+    not_divided_by: z
+      .array(z.string())
+      .describe('Filters asked for that capacity knows nothing of; then none is told.'),
+  })
+  .describe('Capacity bought by the hour, whether it was used or not.');
 
 const pricedShape = z.object({
   cost_usd: z.string().nullable(),
@@ -151,6 +171,7 @@ const getCosts = defineRoute({
     group_by: groupByInput,
     step: stepInput,
     as: asInput,
+    capacity: capacityInput,
     limit: limitInput(1000, GROUPS_MAX),
     ...filterShape,
   }),
@@ -165,16 +186,24 @@ const getCosts = defineRoute({
       .describe('Over all groups, also those beyond `limit`; null: no call in the range.'),
     groups: z.array(figuresShape.extend({ as: asShape }).catchall(z.unknown())),
     is_cut: z.boolean(),
+    capacity: capacityShape,
+    total_with_capacity_usd: z
+      .string()
+      .nullable()
+      .optional()
+      .describe('With `capacity=include`: `total.cost_usd` (of its known calls) and `capacity.cost_usd` as one.'),
   }),
   run: async ({ caller, query }, context) => {
-    const range = rangeOf(query, context.clock.nowMs());
+    const nowMs = context.clock.nowMs();
+    const range = rangeOf(query, nowMs);
     checkBuckets(query.step, range);
-    const { tenant, from: _from, to: _to, group_by, step = null, as, limit, ...filters } = query;
+    const { tenant, from: _from, to: _to, group_by, step = null, as, capacity: how, limit, ...filters } = query;
     const scope = { tenant: tenantScope(caller, tenant), range, filters, owners: context.owners };
-    const [[total], groups, priced] = await Promise.all([
+    const [[total], groups, priced, capacity] = await Promise.all([
       read<CostRow>(context, costsQuery({ ...scope, groupBy: [], step: null, limit: 1 })),
       read<CostRow>(context, costsQuery({ ...scope, groupBy: group_by, step, limit: limit + 1 })),
       pricedGroups(context, as, { ...scope, groupBy: group_by, step }),
+      readCapacity((asked) => read<CapacityRow>(context, asked), { ...scope, nowMs }),
     ]);
     const names = [...(step === null ? [] : ['bucket' as const]), ...group_by];
     return {
@@ -184,6 +213,12 @@ const getCosts = defineRoute({
       total: total === undefined ? null : sideBySide(total, as, priced, ''),
       groups: groups.slice(0, limit).map((row) => sideBySide(row, as, priced, keyOfGroup(names, row))),
       is_cut: groups.length > limit,
+      capacity: {
+        ...capacity,
+        lines: capacity.lines.map((line) => ({ ...line })),
+        not_divided_by: [...capacity.not_divided_by],
+      },
+      ...(how === 'include' ? { total_with_capacity_usd: withCapacity(total?.cost_usd ?? null, capacity) } : {}),
     };
   },
 });

@@ -6,7 +6,7 @@ import { tenantScope } from '../tenant-scope.ts';
 import { isoOf } from '../time.ts';
 import { limitInput, momentInput, rangeOf, tenantInput } from './inputs.ts';
 import { defineRoute, noBody, noParams, type Route } from './route.ts';
-import { rangeShape } from './shapes.ts';
+import { capacityLine, rangeShape } from './shapes.ts';
 
 const name = z.string().max(512).optional();
 const nullableText = z.string().nullable();
@@ -158,18 +158,7 @@ const listUse = defineRoute({
         usd_per_1k_output: nullableText,
       }),
     ),
-    capacity: z.array(
-      z.object({
-        price_id: z.string(),
-        provider: nullableText,
-        model: z.string(),
-        tenant_id: nullableText,
-        units: z.number(),
-        hours: z.number(),
-        usd_per_unit_hour: z.string(),
-        cost_usd: z.string().describe('Beside the cost of calls, never in it.'),
-      }),
-    ),
+    capacity: z.array(z.object(capacityLine)),
   }),
   run: async ({ caller, query }, context) => {
     const nowMs = context.clock.nowMs();

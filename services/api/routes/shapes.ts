@@ -19,6 +19,18 @@ export const tokenShape = {
   audio_output_tokens: tokens,
 };
 
+/** Capacity bought by the hour. */
+export const capacityLine = {
+  price_id: z.string(),
+  provider: z.string().nullable(),
+  model: z.string(),
+  tenant_id: z.string().nullable(),
+  units: z.number(),
+  hours: z.number(),
+  usd_per_unit_hour: z.string(),
+  cost_usd: z.string().describe('Beside the cost of calls, never in it.'),
+};
+
 export const figuresShape = z.object({
   calls: count,
   known_calls: count,

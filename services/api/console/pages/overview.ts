@@ -1,8 +1,10 @@
 import type { PipelineReport } from '../../../runtime/pipeline.ts';
+import { type CapacityBeside, readCapacity, withCapacity } from '../../capacity.ts';
 import { type CostRow, costsQuery } from '../../queries/costs.ts';
 import type { Figures } from '../../queries/figures.ts';
 import { type IncidentRow, incidentsQuery } from '../../queries/incidents.ts';
 import { type BreakdownRow, breakdownQuery } from '../../queries/overview.ts';
+import type { CapacityRow } from '../../queries/prices.ts';
 import { type RunCountsRow, type RunRow, runCountsQuery, runsQuery } from '../../queries/runs.ts';
 import { read } from '../../reads.ts';
 import { NO_MODEL, type SpendChart, spendChart } from '../chart.ts';
@@ -20,7 +22,7 @@ import {
   tokensIn,
   tokensOut,
 } from '../parts.ts';
-import { linkTo, RANGES, runsLink, type View } from '../view.ts';
+import { kept, linkTo, RANGES, runsLink, type View } from '../view.ts';
 import { attentionStrip, INCIDENTS_READ } from './attention-strip.ts';
 import { connectBody } from './connect.ts';
 import { readTenants } from './tenants.ts';
@@ -32,7 +34,7 @@ const SERIES_ROWS_MAX = 20_000;
 /** The first page: what was spent and how much of that is known, by whom, and what ran. */
 export const overviewPage = async (view: View): Promise<string> => {
   const { context, tenant, range } = view;
-  const [breakdown, series, runs, counts, tenants, incidents] = await Promise.all([
+  const [breakdown, series, runs, counts, tenants, incidents, capacity] = await Promise.all([
     read<BreakdownRow>(context, breakdownQuery({ tenant, range })),
     read<CostRow>(
       context,
@@ -49,6 +51,7 @@ export const overviewPage = async (view: View): Promise<string> => {
     read<RunCountsRow>(context, runCountsQuery({ tenant, range })),
     readTenants(view),
     read<IncidentRow>(context, incidentsQuery({ tenant, state: 'open', limit: INCIDENTS_READ })),
+    readCapacity((query) => read<CapacityRow>(context, query), { tenant, range, filters: {}, nowMs: view.nowMs }),
   ]);
   const total = breakdown.find((row) => row.part === 'total') ?? null;
   const count = counts[0];
@@ -59,7 +62,7 @@ export const overviewPage = async (view: View): Promise<string> => {
     hasRange: true,
     scripts: ['/assets/uplot.js', '/assets/chart.js'],
     styles: ['/assets/uplot.css'],
-    body: html`${attentionStrip(view, incidents)}${isEmpty ? emptyState(view) : filledState(view, { total, breakdown, series, runs, count })}${pipelineStrip(view, count)}`,
+    body: html`${attentionStrip(view, incidents)}${isEmpty ? emptyState(view) : filledState(view, { total, breakdown, series, runs, count, capacity })}${pipelineStrip(view, count)}`,
   });
 };
 
@@ -69,6 +72,7 @@ interface Filled {
   readonly series: readonly CostRow[];
   readonly runs: readonly RunRow[];
   readonly count: RunCountsRow | undefined;
+  readonly capacity: CapacityBeside;
 }
 
 const filledState = (view: View, data: Filled): Html => {
@@ -84,8 +88,8 @@ ${top(view, data, 'service', 'Services', 'no service told')}
 </div></div>`;
 };
 
-const answer = (view: View, { total, count }: Filled): Html => html`<section class="answer">
-<div class="lead"><h1>Spend, ${RANGES[view.range.name].words}</h1>${total === null ? noSpend : spend(total)}</div>
+const answer = (view: View, { total, count, capacity }: Filled): Html => html`<section class="answer">
+<div class="lead"><h1>Spend, ${RANGES[view.range.name].words}</h1>${total === null ? noSpend : spend(total)}${capacityNote(view, total, capacity)}</div>
 <dl class="stats">
 ${runStats(view, count)}
 ${total !== null && callStats(total)}
@@ -95,6 +99,14 @@ const noSpend = html`<p class="hero">$0.00</p><p class="share">no model calls</p
 
 const spend = (total: Figures): Html =>
   html`<p class="hero">${money(total.cost_usd)}</p><p class="share">${knownShare(total)}</p>${certainty(total) !== '' && html`<p class="note">${certainty(total)}</p>`}`;
+
+/** Bought by the hour: beside the figure above it, never in it. */
+const capacityNote = (view: View, total: Figures | null, capacity: CapacityBeside): Html | false => {
+  const { cost_usd, shared_cost_usd } = capacity;
+  if (cost_usd === null && shared_cost_usd === null) return false;
+  const sum = withCapacity(total?.cost_usd ?? null, capacity);
+  return html`<p class="note"><a href="${linkTo('/prices', kept(view))}">Capacity by the hour</a>${cost_usd !== null && html` ${moneyCell(cost_usd)} beside it; ${moneyCell(sum)} with it`}${shared_cost_usd !== null && html`${cost_usd !== null && ';'} ${moneyCell(shared_cost_usd)} for all tenants together, in no sum`}</p>`;
+};
 
 const runStats = (view: View, count: RunCountsRow | undefined): readonly Html[] => {
   const { runs, failed_runs, step_count, error_count } = count ?? {
