@@ -45,7 +45,8 @@ interface Found {
   toolName?: string;
   toolCallId?: string;
   agentName?: string;
-  isTokenCounter?: boolean;
+  /** Tells figures that are no call's: of a request that only counted, of a record that repeats. */
+  isNoCall?: boolean;
   usage: { -readonly [K in keyof Usage]: number };
 }
 
@@ -68,7 +69,7 @@ const readKey = (found: Found, { bucket, isKind, text }: KeyMeaning, said: unkno
 const readKind = (found: Found, word: string): void => {
   const kind = kindOfWord(word);
   if (kind !== undefined) found.kind ??= kind;
-  if (isTokenCounter(word)) found.isTokenCounter = true;
+  if (isTokenCounter(word)) found.isNoCall = true;
 };
 
 const MODELS: ReadonlySet<KeyMeaning['text']> = new Set(['requestModel', 'responseModel']);
@@ -107,7 +108,7 @@ const walk = (view: SpanView): Found => {
 };
 
 const kindOf = (view: SpanView, found: Found, usage: Usage, isFailed: boolean): StepKind => {
-  if (found.isTokenCounter === true) return 'other';
+  if (found.isNoCall === true) return 'other';
   if (found.kind !== undefined && found.kind !== 'other')
     return found.kind === 'tool' ? kindOfTool(found.toolName) : found.kind;
   const hasModel = found.requestModel !== undefined || found.responseModel !== undefined;
@@ -211,13 +212,20 @@ const failureOf = (
     isMarked ||
     boolAttr(view, SUCCESS) === false ||
     isErrorResult(toolResult) ||
-    (call?.role === 'leaf' && endedInError(view));
+    (call?.role === 'leaf' && (endedInError(view) || isComplaint(view, call)));
   const message = () => asText(firstOf(view, MESSAGE) ?? null);
   return {
     isFailed,
     errorMessage: outcome.errorMessage ?? textAttr(view, ERROR) ?? (isFailed ? message() : undefined),
   };
 };
+
+/** A call that told no tokens and has a message to its status says why there are none. */
+const isComplaint = (view: SpanView, call: CallFacts): boolean =>
+  !hasUsage(call.usage) && firstOf(view, MESSAGE) !== undefined;
+
+/** A log record made a span (Qwen Code, for backends that take no logs): like any record, it may repeat what a span tells. */
+const BRIDGED = keySet('log.bridge');
 
 const STREAMED = keySet('llm.is_streaming');
 
@@ -241,6 +249,7 @@ const modelAskedFor = (view: SpanView, found: Found, stepKind: StepKind): string
 
 const readGeneric = (view: SpanView): StepFacts => {
   const found = walk(view);
+  if (boolAttr(view, BRIDGED)) found.isNoCall = true;
   const outcome = readOutcome(view);
   const said = mergeUsage(readUsage(view), found.usage);
   const stepKind = kindOf(view, found, said, outcome.isFailed);
@@ -255,7 +264,7 @@ const readGeneric = (view: SpanView): StepFacts => {
   );
   const toolResult = isTool ? firstOf(view, RESULTS) : undefined;
   const { content, keys } = readContent(view);
-  const call = found.isTokenCounter ? undefined : readCall(view, stepKind, usage, found.semantics ?? block?.semantics);
+  const call = found.isNoCall ? undefined : readCall(view, stepKind, usage, found.semantics ?? block?.semantics);
   const isAnswered = answered(view, call, outcome);
   const failure = isAnswered ? NO_FAILURE : failureOf(view, outcome, call, toolResult);
   return {

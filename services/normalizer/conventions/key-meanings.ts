@@ -57,8 +57,8 @@ const TOKEN_RULES: readonly (readonly [pattern: RegExp, bucket: keyof Usage | un
   [/reasoning|thought/, 'reasoning'],
   [/audio.*(?:output|completion)|(?:output|completion).*audio/, 'audioOutput'],
   [/audio/, 'audioInput'],
-  [/input|prompt/, 'input'],
-  [/output|completion|candidates/, 'output'],
+  [/input|prompt|tokens?[._]?in$/, 'input'],
+  [/output|completion|candidates|tokens?[._]?out$/, 'output'],
 ];
 
 const bucketOfKey = (key: string): keyof Usage | undefined => {
@@ -116,4 +116,4 @@ export const meaningOf = (key: string): KeyMeaning => ({
 });
 
 /** Usage as a JSON map in one attribute: `…usage_details`, `…usage`, `…metrics`. */
-export const USAGE_KEY = /(?:^|[._:])(?:(?:token_?)?usage(?:[._]?(?:details|metadata))?|metrics)$/i;
+export const USAGE_KEY = /(?:^|[._:])(?:(?:token_?)?usage(?:[._]?(?:details|metadata))?|metrics)(?:_json)?$/i;

@@ -87,7 +87,7 @@ const kindOf = (view: SpanView): StepKind => {
 const readOpenInference = (view: SpanView): StepFacts => {
   const kind = kindOf(view);
   const usage = isTokenCounter(textAttr(view, SAID.kind)) ? NO_USAGE : readUsage(view);
-  const facts = readByKeys(view, KEYS, { kind, usage });
+  const facts = withPassedOn(view, readByKeys(view, KEYS, { kind, usage }));
   const agentName = facts.agentName ?? (kind === 'agent' ? (textAttr(view, SAID.node) ?? view.name) : undefined);
   const read = { ...facts, agentName, ...sessionOf(view, facts) };
   if (!hasAttr(view, SAID.rewritten) || hasException(view)) return read;
@@ -102,6 +102,13 @@ const readOpenInference = (view: SpanView): StepFacts => {
     : read;
 };
 const ERROR = 2;
+
+/** Instrumentors that pass on what the SDK below them holds: of Anthropic's API an input without what came from the cache. */
+const PASSING_ON: ReadonlySet<string> = new Set(['openinference.instrumentation.agno']);
+const withPassedOn = (view: SpanView, facts: StepFacts): StepFacts =>
+  facts.call === undefined || facts.provider !== 'anthropic' || !PASSING_ON.has(view.scope.name)
+    ? facts
+    : { ...facts, call: { ...facts.call, semantics: { ...facts.call.semantics, inputIncludesCache: false } } };
 const NO_USAGE = {};
 
 const hasException = (view: SpanView): boolean => view.events().some((event) => event.name === 'exception');

@@ -69,6 +69,18 @@ const OPERATION_OF_TYPE: ReadonlyMap<string, string> = new Map([
   ['rerank', 'rerank'],
 ]);
 
+/** LiteLLM names a call by its own function, `a…` where that is asynchronous. */
+const OPERATION_OF_FUNCTION: ReadonlyMap<string, string> = new Map([
+  ['acompletion', 'chat'],
+  ['atext_completion', 'text_completion'],
+  ['responses', 'chat'],
+  ['aresponses', 'chat'],
+  ['anthropic_messages', 'chat'],
+  ['agenerate_content', 'generate_content'],
+  ['aembedding', 'embeddings'],
+  ['arerank', 'rerank'],
+]);
+
 // ------------------------------------------------------- workflows, agents, tools
 
 const readEntity = (view: SpanView): StepFacts => {
@@ -112,7 +124,8 @@ const langChainMessage = (result: Json | undefined): Json | undefined =>
 
 const readInstrumented = (view: SpanView): StepFacts => {
   const type = textAttr(view, SAID.requestType);
-  const operation = textAttr(view, SAID.operation) ?? (type === undefined ? undefined : OPERATION_OF_TYPE.get(type));
+  const said = textAttr(view, SAID.operation) ?? type;
+  const operation = said === undefined ? undefined : (OPERATION_OF_FUNCTION.get(said) ?? operationSaid(view, type));
   const facts = readGenAi(view, { operation });
   const flattened = readFlattened(view);
   const content = [...(facts.content ?? []), ...flattened.content];
@@ -127,6 +140,9 @@ const readInstrumented = (view: SpanView): StepFacts => {
     contentKeys: [...(facts.contentKeys ?? []), ...flattened.keys],
   };
 };
+
+const operationSaid = (view: SpanView, type: string | undefined): string | undefined =>
+  textAttr(view, SAID.operation) ?? (type === undefined ? undefined : OPERATION_OF_TYPE.get(type));
 
 /** Vector stores tell their results as events, MCP its methods in the name of the span. */
 const kindOfCall = (view: SpanView, kind: StepKind): StepKind => {

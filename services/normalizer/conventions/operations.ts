@@ -22,6 +22,8 @@ export const KIND_OF_OPERATION: ReadonlyMap<string, StepKind> = new Map([
   ['invoke_workflow', 'workflow'],
   ['invoke_graph', 'workflow'],
   ['execute_node', 'workflow'],
+  ['execute_task', 'workflow'], // CrewAI, as the next one
+  ['execute_method', 'workflow'],
   ['agent_step', 'workflow'],
   ['execute_event_loop_cycle', 'workflow'],
   ['execute_agent_loop_cycle', 'workflow'],

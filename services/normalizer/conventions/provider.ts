@@ -1,5 +1,5 @@
 import type { SpanView } from '../span-view.ts';
-import { asText, keySet } from './values.ts';
+import { asText, keySet, textAttr } from './values.ts';
 
 /** Names of the same provider in different SDKs → the value of `gen_ai.provider.name` in OTel's registry. */
 const ALIASES: ReadonlyMap<string, string> = new Map([
@@ -10,6 +10,18 @@ const ALIASES: ReadonlyMap<string, string> = new Map([
   ['google_vertex_ai_anthropic', 'gcp.vertex_ai'],
   ['google_genai_ai', 'gcp.gemini'],
   ['bedrock_converse', 'aws.bedrock'], // Spring AI
+  ['chatopenai', 'openai'], // classes of LangChain, as the next ones
+  ['azurechatopenai', 'azure.ai.openai'],
+  ['chatanthropic', 'anthropic'],
+  ['chatbedrock', 'aws.bedrock'],
+  ['chatbedrockconverse', 'aws.bedrock'],
+  ['bedrockllm', 'aws.bedrock'],
+  ['chatvertexai', 'gcp.vertex_ai'],
+  ['chatgooglegenerativeai', 'gcp.gemini'],
+  ['chatollama', 'ollama'],
+  ['chatmistralai', 'mistral_ai'],
+  ['chatgroq', 'groq'],
+  ['chatcohere', 'cohere'],
   ['gemini', 'gcp.gemini'],
   ['google', 'gcp.gemini'],
   ['googleai', 'gcp.gemini'],
@@ -110,7 +122,16 @@ export const providerOfModel = (model: string | undefined): string | undefined =
   return BY_MODEL.find(([pattern]) => pattern.test(name))?.[1];
 };
 
-const PROVIDER = keySet('gen_ai.provider.name', 'gen_ai.system', 'llm.provider', 'llm.system', 'ai.model.provider');
+const PROVIDER = keySet(
+  'gen_ai.provider.name',
+  'gen_ai.system',
+  'llm.provider',
+  'llm.system',
+  'ai.model.provider',
+  'gen_ai.model.provider',
+);
+/** Bare words, which mean something beside a model alone. */
+const BARE_PROVIDER = keySet('provider', 'model_provider', 'model.provider');
 
 /** Provider of a step, and the flag `provider_inferred` when only the model name told it. */
 export const readProvider = (
@@ -122,6 +143,8 @@ export const readProvider = (
     const provider = cleanProvider(asText(view.at(place)), service);
     if (provider !== undefined) return { provider, flags: [] };
   }
+  const bare = model === undefined ? undefined : cleanProvider(textAttr(view, BARE_PROVIDER), service);
+  if (bare !== undefined) return { provider: bare, flags: [] };
   const inferred = providerOfModel(model);
   return inferred === undefined
     ? { provider: undefined, flags: [] }

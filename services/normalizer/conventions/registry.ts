@@ -8,6 +8,7 @@ import { geminiCli } from './gemini-cli.ts';
 import { generic } from './generic.ts';
 import { genkit } from './genkit.ts';
 import { googleAdk } from './google-adk.ts';
+import { haystack } from './haystack.ts';
 import { langfuse } from './langfuse.ts';
 import { langsmith } from './langsmith.ts';
 import { lmnr } from './lmnr.ts';
@@ -37,6 +38,7 @@ export const CONVENTIONS: readonly Convention[] = [
   openaiAgents, // by the scope that the receiver gives to what it translates: nobody else writes it
   langsmith, // by its own keys; its operation names are wrong where its kinds of run are right
   mastra, // by the type of its span; looks like otel-gen-ai where the sum of many calls looks like one
+  haystack, // by its own names; what it tells stands in contents alone
   genkit, // a key prefix nobody else uses
   googleAdk, // by scope; its attributes look like otel-gen-ai with another meaning of output
   strands, // by its own keys; looks like otel-gen-ai with another meaning of input

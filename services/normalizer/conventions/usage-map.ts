@@ -2,6 +2,7 @@ import { field, isObject, type Json, unwrap } from '../json.ts';
 import type { SpanView } from '../span-view.ts';
 import type { Usage, UsageSemantics } from '../step-facts.ts';
 import { USAGE_KEY } from './key-meanings.ts';
+import { INCLUSIVE } from './usage.ts';
 import { asCount, jsonAt, keysLike } from './values.ts';
 
 /** A block of usage, and what its own figures prove about their meaning; undefined where they prove nothing. */
@@ -169,6 +170,10 @@ const finish = (draft: Draft): MapUsage => {
   const everything = input + inputDetails + otherInput + output + outputDetails + otherOutput;
   if (total !== undefined && total === everything && everything > input + output) {
     return { usage: withOthers(usage, otherInput, otherOutput), semantics: DISJOINT };
+  }
+  // Names may sound like an API that leaves the details out: a total of the two sides alone says that they are inside.
+  if (total !== undefined && total === input + output && inputDetails + outputDetails > 0) {
+    return { usage, semantics: INCLUSIVE };
   }
   if (draft.isGemini && (total === undefined || total === input + output + reasoning)) {
     return { usage, semantics: { inputIncludesCache: true, outputIncludesReasoning: false } };
