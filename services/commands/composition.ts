@@ -18,6 +18,7 @@ import type { Access } from '../runtime/access.ts';
 import type { PipelineReport } from '../runtime/pipeline.ts';
 import type { EventLog, RuleFiles, Service, Store } from '../runtime/ports.ts';
 import { createFoldTask } from '../runtime/stream/fold-task.ts';
+import { createPace, type Pace } from '../runtime/stream/pace.ts';
 import { createStreamService, type StreamService } from '../runtime/stream/service.ts';
 import type { StreamTask } from '../runtime/stream/types.ts';
 import { alerterOf } from './alerter.ts';
@@ -41,6 +42,8 @@ export interface Adapters {
   readonly priceFiles?: RuleFiles | null;
   /** Watches the disk for who takes telemetry in; absent or null: none of it is ours. */
   readonly reserve?: DiskReserve | null;
+  /** Shared by the streams of this process; absent: each goes by itself. */
+  readonly pace?: Pace;
 }
 
 /** OTLP in, event log out. */
@@ -134,10 +137,13 @@ export const streamServiceOf = (
     brake: { share: stream.brake_share, windowRecords: stream.brake_window_records },
     onCrash,
   };
+  // What is to be told to people is little, and waits for nobody.
   if (name === 'alerter') return alerterOf(world, adapters, settings);
-  if (name === 'policy') return policyOf(world, adapters, settings);
-  if (name === 'ledger') return ledgerOf(world, adapters, settings);
-  return createStreamService({ ...adapters, ...portsOf(world) }, taskOf(name, world, adapters), settings);
+  const pace = { of: adapters.pace ?? createPace(world.clock), isFirst: name === 'normalizer' };
+  const paced = { ...settings, pace };
+  if (name === 'policy') return policyOf(world, adapters, paced);
+  if (name === 'ledger') return ledgerOf(world, adapters, paced);
+  return createStreamService({ ...adapters, ...portsOf(world) }, taskOf(name, world, adapters), paced);
 };
 
 /** The task of a service that is nothing but its task. */

@@ -5,6 +5,7 @@ import { trimHeapAtRest } from '../runtime/heap-trim.ts';
 import type { PipelineReport } from '../runtime/pipeline.ts';
 import type { Service } from '../runtime/ports.ts';
 import { createDeferredStore } from '../runtime/store/deferred.ts';
+import { createPace } from '../runtime/stream/pace.ts';
 import { apiOf, receiverOf, rollupOf, STREAM_SERVICES, streamServiceOf } from './composition.ts';
 import { drainAll, endsBeforeStop, startAll } from './deadline.ts';
 import { demoOf } from './demo.ts';
@@ -54,7 +55,8 @@ export const up = async (world: World, options: UpOptions): Promise<number> => {
   const store = createDeferredStore();
   const readonlyStore = createDeferredStore();
   const reserve = diskReserveOf(world, log, { isTeller: true, isStoreHere: true });
-  const adapters = { log, store, readonlyStore, access, budgets, owners, prices, priceFiles, reserve };
+  const pace = createPace(world.clock);
+  const adapters = { log, store, readonlyStore, access, budgets, owners, prices, priceFiles, reserve, pace };
   const streams = STREAM_SERVICES.map((name) => streamServiceOf(name, world, adapters, onCrash));
   const receiver = receiverOf(world, adapters);
   const report = (): PipelineReport => ({

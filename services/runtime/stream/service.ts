@@ -1,10 +1,11 @@
 import { groupOf } from '../../../schemas/topics.ts';
 import { InvariantError, TransportError } from '../errors.ts';
 import type { PartitionReport, ServiceReport } from '../pipeline.ts';
-import type { Consumer, Health, Service } from '../ports.ts';
+import type { Consumer, Health, PartitionConsumer, Service } from '../ports.ts';
 import type { BrakeSettings } from './brake.ts';
 import { watchReleases } from './brake-release.ts';
 import type { LandDeps } from './land.ts';
+import { goesFirst, type Pace, yields } from './pace.ts';
 import { createPartitionLoop, type PartitionLoop } from './partition-loop.ts';
 import type { StreamTask } from './types.ts';
 
@@ -15,6 +16,8 @@ export interface StreamSettings {
   readonly lingerMs: number;
   /** Quiet time after which the plain offset is committed, so that lag reads 0. */
   readonly idleMs: number;
+  /** When batches are taken; absent: as soon as they are there. */
+  readonly pace?: { readonly of: Pace; readonly isFirst: boolean };
   /** Stops a partition of which too much is refused; absent: nothing does. */
   readonly brake?: BrakeSettings;
   /** A bug surfaced: the process must end and start again from what is stored. */
@@ -47,6 +50,13 @@ export const createStreamService = (deps: LandDeps, task: StreamTask, settings: 
     return { state: 'degraded', detail: tellStopped(stopped) };
   };
 
+  const paced = (loop: PartitionLoop, signal: AbortSignal): PartitionConsumer => {
+    if (settings.pace === undefined) return loop;
+    const { of: pace, isFirst } = settings.pace;
+    if (isFirst) return goesFirst(loop, pace, deps.clock);
+    return yields(loop, pace, deps.clock, AbortSignal.any([signal, ending.signal]));
+  };
+
   const join = () =>
     deps.log.consume({
       group: groupOf(task.service),
@@ -69,7 +79,7 @@ export const createStreamService = (deps: LandDeps, task: StreamTask, settings: 
         assignment.signal.addEventListener('abort', () => {
           if (loops.get(key) === loop) loops.delete(key);
         });
-        return loop;
+        return paced(loop, assignment.signal);
       },
       onCrash: (error) =>
         settings.onCrash(new InvariantError(`service ${task.service} met a bug: ${String(error)}`, { cause: error })),
