@@ -35,6 +35,31 @@ const run = (id: string, seconds: number, rest: Partial<AgentStep>) =>
   llmOf(`step-${id}`, 100, 10, { run_id: id, trace_id: id, ...at(seconds), ...rest });
 const linkTo = (trace_id: string) => [{ trace_id, span_id: 'x' }];
 
+/** A span as the store has it, as far as a tree asks. */
+const spanRow = (run_id: string, span_id: string, parent_span_id: string, seconds: number) => ({
+  tenant_id: 'acme',
+  signal: 'span',
+  step_id: `${run_id}/${span_id}`,
+  ts: new Date(1_795_000_000_000 + seconds * 1000).toISOString().replace('T', ' ').replace('Z', ''),
+  ...{ run_id, trace_id: run_id, span_id, parent_span_id, service: 'shop', name: span_id },
+  logged_at: '2026-11-18 12:00:00.000',
+});
+/** Traces that were torn: `leaf` hangs below `mid`, which hangs below `root`; the parents are stored after the children. */
+const SPLIT_RUNS = ['root', 'mid', 'leaf', 'twice', 'young'] as const;
+const SPLIT_SPANS = [
+  spanRow('split-leaf', 'leaf-1', 'mid-2', 102),
+  spanRow('split-leaf', 'leaf-2', 'leaf-1', 103),
+  spanRow('split-mid', 'mid-1', 'root-1', 101),
+  spanRow('split-mid', 'mid-2', 'mid-1', 101),
+  // An id two runs have, and a parent that began long after its child.
+  spanRow('split-twice', 'twice-1', 'same', 104),
+  spanRow('other-a', 'same', '', 100),
+  spanRow('other-b', 'same', '', 100),
+  spanRow('split-young', 'young-1', 'late', 105),
+  spanRow('other-c', 'late', '', 500),
+  spanRow('split-root', 'root-1', '', 100),
+];
+
 beforeAll(async () => {
   engine = await startTestEngine();
   app = testApi(engine.store);
@@ -53,6 +78,10 @@ beforeAll(async () => {
       ...at(2),
     }),
   ];
+  await engine.store.insert('spans', SPLIT_SPANS, { token: 'split' });
+  await store(
+    [...SPLIT_RUNS].map((id, nth) => [run(`split-${id}`, 100 + nth, id === 'root' ? { session_id: 's-split' } : {})]),
+  );
   // One by one, each twice and the younger first: links come before the runs they name.
   await store([...steps, ...steps].map((step) => [step]));
 });
@@ -87,6 +116,47 @@ test('each run of a tree shows the whole of it, its root and its cost, from wher
     'c4 conversation',
   ]);
   expect(shapeOf('/runs/:run_id').safeParse(bodies[0]).error?.issues ?? []).toEqual([]);
+});
+
+test('runs whose spans hang below a span of another trace are one tree, from wherever it is entered', async () => {
+  for (const id of ['split-root', 'split-mid', 'split-leaf']) {
+    const { tree } = await get(`/api/v1/runs/${id}?tenant=acme`);
+    expect(idsOf(tree.runs)).toEqual(['split-root', 'split-mid', 'split-leaf']);
+    expect(tree).toMatchObject({ root_run_id: 'split-root', is_cut: false, totals: { calls: 3 } });
+    const links: { run_id: string; root_run_id: string; reason: string }[] = tree.links;
+    expect(
+      links
+        .filter(({ reason }) => reason === 'parent_span')
+        .map((link) => [link.run_id, link.root_run_id])
+        .sort(),
+    ).toEqual([
+      ['split-leaf', 'split-mid'],
+      ['split-mid', 'split-root'],
+    ]);
+  }
+});
+
+test('a parent that two traces have, or that is younger than its child, joins nothing', async () => {
+  for (const id of ['split-twice', 'split-young']) {
+    const { tree } = await get(`/api/v1/runs/${id}?tenant=acme`);
+    expect(idsOf(tree.runs)).toEqual([id]);
+  }
+});
+
+test('a parent that comes late joins its children when it is there', async () => {
+  await engine.store.insert('spans', [spanRow('late-child', 'c', 'p', 201)], { token: 'late-child' });
+  await store([[run('late-child', 201, {})]]);
+  const before = await get('/api/v1/runs/late-child?tenant=acme');
+  expect(idsOf(before['tree'].runs)).toEqual(['late-child']);
+  await engine.store.insert('spans', [spanRow('late-parent', 'p', '', 200)], { token: 'late-parent' });
+  await store([[run('late-parent', 200, {})]]);
+  const after = await get('/api/v1/runs/late-child?tenant=acme');
+  expect(idsOf(after['tree'].runs)).toEqual(['late-parent', 'late-child']);
+});
+
+test('a session holds runs that hang below a span of one of its runs', async () => {
+  const body = await get('/api/v1/sessions/s-split?tenant=acme');
+  expect(idsOf(body['runs'])).toEqual(['split-root', 'split-mid']);
 });
 
 test('a run nobody linked is a tree of its own', async () => {

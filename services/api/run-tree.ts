@@ -1,4 +1,5 @@
 import type { ApiContext } from './deps.ts';
+import { readParentLinks } from './parent-links.ts';
 import { runTotalsQuery } from './queries/bookings.ts';
 import type { Figures } from './queries/figures.ts';
 import { type RunLinkRow, runLinksQuery, runsOfIdsQuery } from './queries/run-links.ts';
@@ -10,6 +11,8 @@ const TREE_RUNS_MAX = 300;
 /** How far a tree is followed, counted in links: A links to B, which shares a conversation with C, and so on. */
 const ROUNDS_MAX = 8;
 const LINKS_MAX = 2000;
+/** Rounds in which parents in other traces are looked for as well: a search of spans costs more than one of links. */
+const PARENT_ROUNDS_MAX = 3;
 
 /** Runs that belong together, as far as what is stored says so. */
 export interface RunTree {
@@ -34,13 +37,36 @@ export const readRunTree = async (context: ApiContext, tenant: string, runId: st
   return { root_run_id: rootOf(runs, links) ?? runId, runs, links, totals: onlyTotal(totals), is_cut: isCut };
 };
 
+/** Runs of a session that are asked for runs below them. */
+const SESSION_PARENTS_MAX = 300;
+
+/**
+ * The runs of a session, oldest first, with those that a parent span in one of them joins and that name no session of their
+ * own: of one tenant, and no further than one trace below.
+ */
+export const withRunsBelow = async (context: ApiContext, runs: readonly RunRow[]): Promise<readonly RunRow[]> => {
+  const tenant = runs[0]?.tenant_id;
+  if (tenant === undefined || runs.some((run) => run.tenant_id !== tenant)) return runs;
+  const ids = new Set(runs.map((run) => run.run_id));
+  const links = await readParentLinks(context, tenant, [...ids].slice(0, SESSION_PARENTS_MAX));
+  const below = links.filter((link) => ids.has(link.root_run_id) && !ids.has(link.run_id)).map((link) => link.run_id);
+  if (below.length === 0) return runs;
+  const found = await read<RunRow>(context, runsOfIdsQuery({ tenant, runIds: [...new Set(below)] }));
+  const joined = found.filter((run) => run.session_id === null || run.session_id === '');
+  return [...runs, ...joined].sort((a, b) => (a.first_ts < b.first_ts ? -1 : a.first_ts > b.first_ts ? 1 : 0));
+};
+
 const followLinks = async (context: ApiContext, tenant: string, runId: string) => {
   const ids = new Set([runId]);
   const links = new Map<string, RunLinkRow>();
   let frontier: readonly string[] = [runId];
   let isCut = false;
   for (let round = 0; frontier.length > 0 && !isCut; round += 1) {
-    const found = await read<RunLinkRow>(context, runLinksQuery({ tenant, runIds: frontier, limit: LINKS_MAX + 1 }));
+    const [told, above] = await Promise.all([
+      read<RunLinkRow>(context, runLinksQuery({ tenant, runIds: frontier, limit: LINKS_MAX + 1 })),
+      round < PARENT_ROUNDS_MAX ? readParentLinks(context, tenant, frontier) : [],
+    ]);
+    const found = [...told, ...above];
     for (const link of found.slice(0, LINKS_MAX))
       links.set([link.run_id, link.root_run_id, link.reason].join('|'), link);
     const next = [...new Set(found.flatMap((link) => [link.run_id, link.root_run_id]))].filter((id) => !ids.has(id));
@@ -52,7 +78,7 @@ const followLinks = async (context: ApiContext, tenant: string, runId: string) =
 };
 
 /** Links that say where work came from; a conversation joins without an order. */
-const DIRECTED: ReadonlySet<string> = new Set(['hand_off', 'span_link', 'same_call']);
+const DIRECTED: ReadonlySet<string> = new Set(['hand_off', 'span_link', 'same_call', 'parent_span']);
 
 /** null when not one run of the tree is stored. Runs come oldest first. */
 export const rootOf = (

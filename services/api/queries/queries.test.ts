@@ -3,6 +3,7 @@ import { bookingsQuery, runTotalsQuery } from './bookings.ts';
 import { contentQuery } from './content.ts';
 import { COST_KEYS, COST_STEP_NAMES, costsQuery } from './costs.ts';
 import { agentsQuery, breakdownQuery } from './overview.ts';
+import { childRunsQuery, orphansQuery, parentsQuery, runBoundsQuery } from './parent-links.ts';
 import { confirmedEndsQuery, coverQuery, deadLettersQuery, manifestQuery } from './pipeline.ts';
 import type { Query } from './query.ts';
 import { runLinksQuery, runsOfIdsQuery, sessionRunsQuery } from './run-links.ts';
@@ -34,6 +35,10 @@ const every = (text: string): Readonly<Record<string, Query>> => ({
   run: runQuery({ tenant: text, runId: text }),
   session: sessionRunsQuery({ tenant: text, sessionId: text }),
   run_links: runLinksQuery({ tenant: text, runIds: [text], limit: 10 }),
+  run_bounds: runBoundsQuery({ tenant: text, runIds: [text] }),
+  child_runs: childRunsQuery({ tenant: text, runIds: [text], fromMs: 1, toMs: 2 }),
+  orphans: orphansQuery({ tenant: text, runIds: [text], fromMs: 1, toMs: 2 }),
+  parents: parentsQuery({ tenant: text, spanIds: [text], fromMs: 1, toMs: 2 }),
   runs_of_ids: runsOfIdsQuery({ tenant: text, runIds: [text] }),
   scores: scoresQuery({ tenant: text, runId: text }),
   steps: stepsQuery({

@@ -7,7 +7,7 @@ import { type RunRow, runsQuery } from '../queries/runs.ts';
 import { type ScoreRow, scoresQuery } from '../queries/scores.ts';
 import { type StepDetailRow, stepsQuery } from '../queries/steps.ts';
 import { bookingsOfSteps, findRun, onlyTotal, read, readBookings, readContent } from '../reads.ts';
-import { readRunTree } from '../run-tree.ts';
+import { readRunTree, withRunsBelow } from '../run-tree.ts';
 import { onlyTenant, tenantScope } from '../tenant-scope.ts';
 import { isoOf } from '../time.ts';
 import {
@@ -204,10 +204,11 @@ const getSession = defineRoute({
     totals: figuresShape,
   }),
   run: async ({ caller, params, query }, context) => {
-    const runs = await read<RunRow>(
+    const named = await read<RunRow>(
       context,
       sessionRunsQuery({ tenant: tenantScope(caller, query.tenant), sessionId: params.session_id }),
     );
+    const runs = await withRunsBelow(context, named);
     const tenants = [...new Set(runs.map((run) => run.tenant_id))].map((tenant_id) => ({ tenant_id }));
     const { tenant_id } = onlyTenant(tenants, `session ${params.session_id}`);
     const totals = await read<Figures>(

@@ -87,7 +87,7 @@ export const runTreeShape = z
         root_run_id: z
           .string()
           .describe('A run of this id may not be stored: several name it, and so belong together.'),
-        reason: z.enum(['hand_off', 'span_link', 'conversation', 'mcp_call', 'same_call']),
+        reason: z.enum(['hand_off', 'span_link', 'conversation', 'mcp_call', 'same_call', 'parent_span']),
         session_id: z.string().nullable(),
       }),
     ),
