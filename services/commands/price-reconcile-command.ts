@@ -9,7 +9,10 @@ export const reconcileSubcommand: PriceSubcommand = {
       .command('reconcile')
       .description('compare an invoice or usage export with the ledger; each difference with its cause and amount')
       .argument('<file>', 'CSV with a header, or JSON pages of a usage API')
-      .requiredOption('--map <mapping>', 'a YAML file that maps its columns, or openai-usage')
+      .requiredOption(
+        '--map <mapping>',
+        'a YAML file that maps its columns, or openai-usage, openai-costs, anthropic-usage, anthropic-cost',
+      )
       .option('--tenant <name>', 'only calls of this tenant')
       .addOption(dataOption())
       .action(async (file: string, typed: { map: string; tenant?: string; data?: string }, command) => {

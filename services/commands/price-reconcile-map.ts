@@ -23,15 +23,21 @@ const MAPPING = z.strictObject({
     calls: column.optional(),
     ...Object.fromEntries(TOLD_TOKENS.map((name) => [name, column.optional()])),
     cost_usd: column.optional(),
+    currency: column.optional(),
   }) as z.ZodType<Columns>,
   input_includes_cache: z.boolean().default(false),
+  amounts_in: z.enum(['usd', 'cents'], { error: 'usd or cents' }).default('usd'),
+  model_ends_at: z.string().min(1).max(16).optional(),
+  only: z
+    .record(column, z.union([z.string().transform((value) => [value]), z.array(z.string()).min(1).max(200)]))
+    .default({}),
   models: names,
   accounts: names,
 });
 
 /** The export's column of each thing it tells; absent: it does not tell. */
 export type Columns = Readonly<
-  { day: string; model: string } & Partial<Record<'account' | 'calls' | 'cost_usd' | ToldTokens, string>>
+  { day: string; model: string } & Partial<Record<'account' | 'calls' | 'cost_usd' | 'currency' | ToldTokens, string>>
 >;
 
 /** How to read an export. */
@@ -41,26 +47,79 @@ export interface Mapping {
   readonly columns: Columns;
   /** The export's input counts what was read from or written to a cache. */
   readonly input_includes_cache: boolean;
+  readonly amounts_in: 'usd' | 'cents';
+  /** What follows it in the model's column is no part of the name; null: nothing does. */
+  readonly model_ends_at: string | null;
+  /** Columns and the values a line must have in them to count; an export may be of a whole cloud. */
+  readonly only: ReadonlyMap<string, readonly string[]>;
   /** Names of the export → names of the ledger. */
   readonly models: ReadonlyMap<string, string>;
   readonly accounts: ReadonlyMap<string, string>;
 }
 
-/** Forms of exports that are known, by the name `--map` takes. */
-export const READY_MADE: ReadonlyMap<string, Mapping> = new Map([
+const PLAIN: Omit<Mapping, 'provider' | 'columns'> = {
+  ...{ input_includes_cache: false, amounts_in: 'usd', model_ends_at: null },
+  ...{ only: new Map(), models: new Map(), accounts: new Map() },
+};
+
+/** Forms of exports that are known, by the name `--map` takes. Each is the provider's own JSON, one document or one a line. */
+export const READY_MADE: ReadonlyMap<string, Mapping> = new Map<string, Mapping>([
   [
     // https://platform.openai.com/docs/api-reference/usage/completions: the pages of GET /v1/organization/usage/completions with
     // group_by=model,project_id, one JSON document a line or one document. Tokens only: it tells no amounts.
     'openai-usage',
     {
+      ...PLAIN,
       provider: 'openai',
       columns: {
         ...{ day: 'start_time', model: 'model', account: 'project_id', calls: 'num_model_requests' },
         ...{ input_tokens: 'input_tokens', cache_read_tokens: 'input_cached_tokens', output_tokens: 'output_tokens' },
       },
       input_includes_cache: true,
-      models: new Map(),
-      accounts: new Map(),
+    },
+  ],
+  [
+    // https://platform.openai.com/docs/api-reference/usage/costs: GET /v1/organization/costs with group_by=line_item,project_id.
+    // Amounts only; a line item begins with the model's name ("gpt-4o-2024-08-06, input") or names something else.
+    'openai-costs',
+    {
+      ...PLAIN,
+      provider: 'openai',
+      columns: {
+        ...{ day: 'start_time', model: 'line_item', account: 'project_id' },
+        ...{ cost_usd: 'amount.value', currency: 'amount.currency' },
+      },
+      model_ends_at: ', ',
+    },
+  ],
+  [
+    // https://platform.claude.com/docs/en/api/admin-api/usage-cost/get-messages-usage-report: GET
+    // /v1/organizations/usage_report/messages with bucket_width=1d and group_by[]=model,workspace_id. Tokens, and no calls.
+    'anthropic-usage',
+    {
+      ...PLAIN,
+      provider: 'anthropic',
+      columns: {
+        ...{ day: 'starting_at', model: 'model', account: 'workspace_id' },
+        ...{ input_tokens: 'uncached_input_tokens', cache_read_tokens: 'cache_read_input_tokens' },
+        cache_write_tokens: 'cache_creation.ephemeral_5m_input_tokens',
+        cache_write_1h_tokens: 'cache_creation.ephemeral_1h_input_tokens',
+        output_tokens: 'output_tokens',
+      },
+    },
+  ],
+  [
+    // https://platform.claude.com/docs/en/api/admin/cost_report: GET /v1/organizations/cost_report with
+    // group_by[]=workspace_id,description. Amounts in cents; searches and code execution stand under no model.
+    'anthropic-cost',
+    {
+      ...PLAIN,
+      provider: 'anthropic',
+      columns: {
+        ...{ day: 'starting_at', model: 'model', account: 'workspace_id' },
+        ...{ cost_usd: 'amount', currency: 'currency' },
+      },
+      amounts_in: 'cents',
     },
   ],
 ]);
@@ -73,8 +132,8 @@ export const readMapping = (file: string, text: string): Mapping => {
     noun: 'a mapping of columns (docs/reprice.md)',
     keysAt: (path) =>
       path.length === 0
-        ? 'provider, columns, input_includes_cache, models, accounts'
-        : `day, model, account, calls, ${TOLD_TOKENS.join(', ')}, cost_usd`,
+        ? 'provider, columns, input_includes_cache, amounts_in, model_ends_at, only, models, accounts'
+        : `day, model, account, calls, ${TOLD_TOKENS.join(', ')}, cost_usd, currency`,
   });
   if (read.kind === 'wrong') throw new ConfigError(read.problems);
   const { columns } = read.value;
@@ -84,6 +143,8 @@ export const readMapping = (file: string, text: string): Mapping => {
   return {
     ...read.value,
     provider: read.value.provider ?? null,
+    model_ends_at: read.value.model_ends_at ?? null,
+    only: new Map(Object.entries(read.value.only)),
     // A model may well be called like something every object has.
     models: new Map(Object.entries(read.value.models)),
     accounts: new Map(Object.entries(read.value.accounts)),

@@ -37,6 +37,7 @@ export const readInvoice = (file: string, text: string, mapping: Mapping): Invoi
   const days: string[] = [];
   let places = 0;
   for (const row of rows) {
+    if ([...mapping.only].some(([column, values]) => !values.includes(row.cells.get(column) ?? ''))) continue;
     const read = readRow(row, mapping);
     if (typeof read === 'string') {
       if (problems.length < PROBLEMS_MAX)
@@ -53,11 +54,12 @@ export const readInvoice = (file: string, text: string, mapping: Mapping): Invoi
   return { groups, days: first === undefined || last === undefined ? null : { first, last }, places };
 };
 
-const csvRows = (file: string, text: string, { columns }: Mapping): readonly CsvRow[] => {
+const csvRows = (file: string, text: string, { columns, only }: Mapping): readonly CsvRow[] => {
   const read = readCsv(text);
   if (read.kind === 'wrong')
     throw new ConfigError([{ key: `${file}:${read.line}`, value: read.problem, allowed: 'CSV (RFC 4180)' }]);
-  const missing = Object.values(columns).filter((name) => name !== undefined && !read.columns.includes(name));
+  const asked = [...Object.values(columns), ...only.keys()];
+  const missing = asked.filter((name) => name !== undefined && !read.columns.includes(name));
   if (missing.length > 0)
     throw new ConfigError([
       { key: `${file}:1`, value: `no column ${missing.join(', ')}`, allowed: read.columns.join(', ') },
@@ -72,16 +74,22 @@ const jsonRows = (file: string, text: string): readonly CsvRow[] => {
   for (const { line, value } of documents) {
     for (const bucket of listIn(value, 'data')) {
       for (const result of listIn(bucket, 'results')) {
-        const told = { ...fieldsOf(bucket), ...fieldsOf(result) };
-        const cells = Object.entries(told).flatMap(([name, cell]) =>
-          cell === null || typeof cell === 'object' ? [] : [[name, String(cell)] as const],
-        );
-        rows.push({ line, cells: new Map(cells) });
+        rows.push({ line, cells: new Map(cellsOf({ ...fieldsOf(bucket), ...fieldsOf(result) })) });
       }
     }
   }
   return rows;
 };
+
+/** Fields with a value; those of an object within are called `outer.inner`. */
+const cellsOf = (told: Readonly<Record<string, unknown>>): readonly (readonly [string, string])[] =>
+  Object.entries(told).flatMap(([name, cell]) => {
+    if (cell === null || Array.isArray(cell)) return [];
+    if (typeof cell !== 'object') return [[name, String(cell)] as const];
+    return Object.entries(fieldsOf(cell)).flatMap(([inner, value]) =>
+      value === null || typeof value === 'object' ? [] : [[`${name}.${inner}`, String(value)] as const],
+    );
+  });
 
 const parsedDocuments = (file: string, text: string) => {
   const parse = (part: string, line: number) => {
@@ -123,20 +131,42 @@ const readRow = ({ cells }: CsvRow, mapping: Mapping): ReadRow | string => {
   const dayText = cell(columns.day) ?? '';
   const day = dayOf(dayText);
   if (day === null) return `no day: ${dayText.slice(0, 40)}`;
-  const told = cell(columns.model) ?? '';
+  const told = modelOf(cell(columns.model) ?? '', mapping);
   const toldAccount = cell(columns.account);
   const account = toldAccount === null ? null : (accounts.get(toldAccount) ?? toldAccount);
   const figures = figuresOf(cell, mapping);
   if (typeof figures === 'string') return figures;
-  const text = (cell(columns.cost_usd) ?? '').replace(/^\$/, '');
-  const cost = text === '' ? null : parseScaled(text, COST_DECIMALS);
-  if (text !== '' && cost === null) return `${columns.cost_usd} is no amount: ${text.slice(0, 40)}`;
+  const amount = amountOf(cell, mapping);
+  if (typeof amount === 'string') return amount;
   return {
     key: keyOf(day, models.get(told) ?? told, account),
     day,
-    places: text.split('.')[1]?.length ?? 0,
-    billed: { ...figures, cost, lines: 1 },
+    places: amount.places,
+    billed: { ...figures, cost: amount.cost, lines: 1 },
   };
+};
+
+const modelOf = (told: string, { model_ends_at }: Mapping): string =>
+  model_ends_at === null ? told : (told.split(model_ends_at)[0] ?? told);
+
+const CENT_PLACES = 2;
+
+/** The amount of a row and how many decimals of a dollar it has, or what is wrong with it. */
+const amountOf = (
+  cell: Cells,
+  { columns, amounts_in }: Mapping,
+): { readonly cost: bigint | null; readonly places: number } | string => {
+  const text = (cell(columns.cost_usd) ?? '').replace(/^\$/, '');
+  if (text === '') return { cost: null, places: 0 };
+  const currency = cell(columns.currency) ?? '';
+  if (currency !== '' && currency.toUpperCase() !== 'USD')
+    return `${columns.currency} is not USD: ${currency.slice(0, 10)}`;
+  const shift = amounts_in === 'cents' ? CENT_PLACES : 0;
+  const cost = parseScaled(text, COST_DECIMALS - shift);
+  if (cost === null) return `${columns.cost_usd} is no amount: ${text.slice(0, 40)}`;
+  const [digits = '', exponent = '0'] = text.toLowerCase().split('e');
+  const places = (digits.split('.')[1]?.length ?? 0) - Number(exponent) + shift;
+  return { cost, places: Math.max(0, Math.min(COST_DECIMALS, places)) };
 };
 
 const figuresOf = (cell: Cells, mapping: Mapping): Pick<Billed, 'calls' | 'tokens'> | string => {
@@ -184,7 +214,8 @@ const uncached = (
 /** Buckets of cached input. */
 export const CACHE: readonly ToldTokens[] = ['cache_read_tokens', 'cache_write_tokens', 'cache_write_1h_tokens'];
 
-const sumOf = (a: Billed | undefined, b: Billed): Billed => {
+/** Two groups of an export as one. */
+export const sumOf = (a: Billed | undefined, b: Billed): Billed => {
   if (a === undefined) return b;
   const add = <T extends number | bigint>(x: T | null, y: T | null, sum: (x: T, y: T) => T): T | null =>
     x === null ? y : y === null ? x : sum(x, y);

@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startTestEngine, type TestEngine } from '../../test/support/engine.ts';
 import { createDice } from '../../test/support/random.ts';
@@ -6,7 +5,6 @@ import { bookOf } from '../ledger/prices/price.ts';
 import { llmOf, runBatches, tableSource } from '../ledger/step-fixture.ts';
 import type { Row } from '../runtime/ports.ts';
 import { reconciledLines, reconcileWith } from './price-reconcile.ts';
-import { readCsv } from './price-reconcile-csv.ts';
 import { type Mapping, READY_MADE, readMapping } from './price-reconcile-map.ts';
 import { readInvoice } from './price-reconcile-read.ts';
 
@@ -32,7 +30,6 @@ columns:
   cost_usd: Amount
 models: { "Large (v1)": large }
 `;
-const HEAD = 'Date,Model name,Workspace,Requests,Input,Cached,Output,Amount\n';
 const MAPPING = readMapping('map.yaml', YAML);
 
 let engine: TestEngine;
@@ -217,46 +214,101 @@ describe(`an invoice against the ledger (seed ${SEED})`, () => {
   });
 });
 
-describe('an export', () => {
-  test('in CSV comes back as it was written, whatever its fields hold', () => {
-    const cell = fc
-      .string({ unit: fc.constantFrom('a', '"', ',', '\n', '\r\n', 'é', '1'), maxLength: 6 })
-      .map((text) => text.trim());
-    fc.assert(
-      fc.property(fc.array(fc.tuple(cell, cell), { maxLength: 8 }), fc.constantFrom('\n', '\r\n'), (rows, end) => {
-        const quoted = (text: string): string => `"${text.replaceAll('"', '""')}"`;
-        const text = [['x', 'y'], ...rows].map((row) => row.map(quoted).join(',')).join(end);
-        const read = readCsv(text);
-        expect(read.kind === 'ok' ? read.rows.map(({ cells }) => [...cells.values()]) : read).toEqual(rows);
-      }),
-      { seed: 5 },
+describe('the forms that are known', () => {
+  const formOf = (name: string): Mapping => ({
+    ...(READY_MADE.get(name) ?? expect.fail(`no form ${name}`)),
+    provider: 'maker',
+  });
+  const buckets = async (results: (line: Line) => readonly object[], start: (day: string) => object) =>
+    JSON.stringify({
+      data: [...Map.groupBy(await fairLines(), (line) => line.Date)].map(([day, own]) => ({
+        ...start(day),
+        results: own.flatMap(results),
+      })),
+    });
+  const nameOf = (line: Line): string => (line['Model name'] === 'small' ? 'small' : 'large');
+  const startingAt = (day: string) => ({ starting_at: `${day}T00:00:00Z`, ending_at: `${day}T24:00:00Z` });
+  const causes = ({ gaps }: { readonly gaps: readonly { readonly cause: string }[] }) => [
+    ...new Set(gaps.map(({ cause }) => cause)),
+  ];
+
+  test('the usage report of Anthropic: cache classes stand within', async () => {
+    const text = await buckets(
+      (line) => [
+        {
+          ...{ model: nameOf(line), workspace_id: line.Workspace, service_tier: 'standard', api_key_id: null },
+          ...{ uncached_input_tokens: line.Input, cache_read_input_tokens: line.Cached, output_tokens: line.Output },
+          cache_creation: { ephemeral_5m_input_tokens: 0, ephemeral_1h_input_tokens: 7 },
+          server_tool_use: { web_search_requests: 0 },
+        },
+      ],
+      startingAt,
+    );
+    const { gaps } = await compared(text, formOf('anthropic-usage'));
+    expect(gaps.length).toBeGreaterThan(0);
+    for (const gap of gaps) expect(gap).toMatchObject({ cause: 'capture', tokens: { cache_write_1h_tokens: 7 } });
+  });
+
+  test('the cost report of Anthropic: amounts in cents, searches without a model', async () => {
+    const report = (web: readonly object[]) =>
+      buckets((line) => {
+        const half = { currency: 'USD', model: nameOf(line), workspace_id: line.Workspace, cost_type: 'tokens' };
+        return [{ ...half, amount: (line.Amount * 100).toFixed(10) }, ...web];
+      }, startingAt);
+    expect(
+      causes(await compared(await report([]), formOf('anthropic-cost'))).filter((cause) => cause !== 'rounding'),
+    ).toEqual([]);
+    const search = { currency: 'USD', model: null, workspace_id: 'wrk-a', cost_type: 'web_search', amount: '2.5' };
+    const searched = await compared(await report([search]), formOf('anthropic-cost'));
+    const [day, model] = JSON.parse(searched.gaps.find(({ cause }) => cause !== 'rounding')?.key ?? '[]');
+    expect([typeof day, model]).toEqual(['string', '']);
+    const euro = { ...search, currency: 'EUR' };
+    await expect(report([euro]).then((text) => compared(text, formOf('anthropic-cost')))).rejects.toThrow(
+      /is not USD: EUR/,
     );
   });
 
-  test.each([
-    ['x,y\n1,2,3', '2: 3 fields where the header has 2'],
-    ['x,y\n1,"2', '2: a quote that is never closed'],
-    ['x,y\n1,2"3"', '2: a quote inside a field'],
-    ['x,y\n"1"2,3', '2: text after a closing quote'],
-    ['x,x\n1,2', '1: two columns of one name'],
-    ['', '1: no header'],
-  ])('that is no table is refused with its line: %j', (text, problem) => {
-    const read = readCsv(text);
-    expect(read.kind === 'wrong' ? `${read.line}: ${read.problem}` : 'ok').toContain(problem);
+  test('the costs of OpenAI: a line item begins with the model, amounts are binary fractions', async () => {
+    const text = await buckets(
+      (line) => [
+        {
+          line_item: `${nameOf(line)}, input`,
+          project_id: line.Workspace,
+          amount: { value: line.Amount / 3, currency: 'usd' },
+        },
+        {
+          line_item: `${nameOf(line)}, output`,
+          project_id: line.Workspace,
+          amount: { value: (line.Amount * 2) / 3, currency: 'usd' },
+        },
+      ],
+      (day) => ({ object: 'bucket', start_time: Date.parse(day) / 1000 }),
+    );
+    const { invoice, ledger, gaps } = await compared(text, formOf('openai-costs'));
+    expect(Math.abs(Number((invoice ?? 0n) - ledger))).toBeLessThan(1_000);
+    expect(causes({ gaps }).filter((cause) => cause !== 'rounding')).toEqual([]);
   });
 
-  test('may name a model like something every object has', () => {
-    const { groups } = readInvoice('i.csv', `${HEAD}2026-05-01,constructor,__proto__,1,1,1,1,1`, MAPPING);
-    expect([...groups.keys()]).toEqual(['["2026-05-01","constructor","__proto__"]']);
-    expect(READY_MADE.get('constructor')).toBeUndefined();
-  });
-
-  test('whose figures are none is refused with every line; a mapping with its key', () => {
-    const read = () =>
-      readInvoice('i.csv', `${HEAD}May,m,w,1,1,1,1,1\n2026-05-01,m,w,-1,1,1,1,1\n2026-05-01,m,w,1,1,1,1,1e`, MAPPING);
-    expect(read).toThrow(/i\.csv:2[\s\S]*i\.csv:3[\s\S]*i\.csv:4/);
-    expect(() => readInvoice('i.csv', 'Date,Model name\n', MAPPING)).toThrow(/no column/);
-    expect(() => readMapping('m.yaml', 'columns: { day: a, model: b, cost: c }')).toThrow(/m\.yaml:1/);
-    expect(() => readMapping('m.yaml', 'columns: { day: a, model: b }')).toThrow(/no figure/);
+  test('lines of another service are left out, and accounts the ledger was not told of do not count', async () => {
+    const micros = Date.parse('2026-06-01T00:00:00Z') * 1000;
+    const times = { start_unix_micros: micros, end_unix_micros: micros + 5 };
+    const step = llmOf('bare', 1_000_000, 0, { ...times, request_model: 'small', provider: 'bare' });
+    const { entries } = runBatches([[step]], LIST, undefined, 'acme|bare');
+    await engine.store.insert('ledger_entries', entries as readonly unknown[] as readonly Row[], { token: 'bare' });
+    const focus = `ChargePeriodStart,ServiceName,SkuMeter,SubAccountId,BilledCost,BillingCurrency
+2026-06-01T00:00:00Z,Models,Small tokens,111,0.10,USD
+2026-06-01T00:00:00Z,Models,Small tokens,222,0.15,USD
+2026-06-01T00:00:00Z,Storage,Bytes,111,9.00,EUR
+`;
+    const mapping = readMapping(
+      'focus.yaml',
+      `provider: bare
+columns: {day: ChargePeriodStart, model: SkuMeter, account: SubAccountId, cost_usd: BilledCost, currency: BillingCurrency}
+only: {ServiceName: Models}
+models: {Small tokens: small}
+`,
+    );
+    const { invoice, ledger, gaps } = await compared(focus, mapping);
+    expect([usd(invoice), usd(ledger), gaps.filter(({ cause }) => cause !== 'rounding')]).toEqual([0.25, 0.25, []]);
   });
 });

@@ -5,7 +5,7 @@ import { ConfigError } from '../runtime/errors.ts';
 import type { Store } from '../runtime/ports.ts';
 import { type Booked, CAUSES, type Gap, type Reconciled, reconcile } from './price-reconcile-compare.ts';
 import { type Mapping, READY_MADE, readMapping, type ToldTokens } from './price-reconcile-map.ts';
-import { CACHE, type Invoice, keyOf, readInvoice } from './price-reconcile-read.ts';
+import { CACHE, type Invoice, keyOf, readInvoice, sumOf } from './price-reconcile-read.ts';
 import { shortUsd, table } from './price-reprice-difference.ts';
 import { withStoredData } from './with-stored-data.ts';
 import type { World } from './world.ts';
@@ -47,9 +47,26 @@ export const reconcileWith = async (
   mapping: Mapping,
   tenant: string | null,
 ): Promise<Reconciled> => {
+  const of = { tenant, provider: mapping.provider };
   const ledger =
     invoice.days === null ? new Map<string, Booked>() : await bookedGroups(store, invoice.days, mapping, tenant);
-  return reconcile(invoice, ledger, prices, { tenant, provider: mapping.provider });
+  // Few emitters tell whose account it was: an export by accounts is then compared without them, not found missing twice.
+  const isByAccount = [...ledger.keys()].some((key) => accountOf(key) !== '');
+  if (isByAccount || ledger.size === 0) return reconcile(invoice, ledger, prices, of);
+  const groups = withoutAccounts(invoice.groups, sumOf);
+  return reconcile({ ...invoice, groups }, withoutAccounts(ledger, addBooked), prices, of);
+};
+
+const accountOf = (key: string): string | null => (JSON.parse(key) as readonly [string, string, string | null])[2];
+
+const withoutAccounts = <T>(groups: ReadonlyMap<string, T>, sum: (a: T | undefined, b: T) => T): Map<string, T> => {
+  const merged = new Map<string, T>();
+  for (const [key, group] of groups) {
+    const [day, model] = JSON.parse(key) as readonly [string, string];
+    const without = keyOf(day, model, null);
+    merged.set(without, sum(merged.get(without), group));
+  }
+  return merged;
 };
 
 const textOf = (key: string, path: string): string => {
