@@ -3,6 +3,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { addDlqCommands } from './commands/dlq-commands.ts';
 import { addLedgerCommands } from './commands/ledger-commands.ts';
 import { addOpenLineageCommands } from './commands/openlineage-commands.ts';
+import { addPolicyCommands } from './commands/policy-commands.ts';
 import { addPriceCommands } from './commands/price-commands.ts';
 import { createWorld, packageVersion, type World } from './commands/world.ts';
 import { loadConfig } from './runtime/config.ts';
@@ -95,47 +96,8 @@ for (const [name, description] of Object.entries(SERVICES)) {
       const { runService } = await import('./commands/run-service.ts');
       process.exitCode = await runService(worldOf(command, dataOverride(options.data)), name);
     });
-  if (name === 'policy') addPolicyCommands(service);
+  if (name === 'policy') addPolicyCommands(service, (command) => worldOf(command, {}, QUIET));
   if (name === 'ledger') addLedgerCommands(service, (command, data) => worldOf(command, dataOverride(data), QUIET));
-}
-
-/** `tacho policy` runs the service; what stands below it looks at rule files and needs neither log nor store. */
-function addPolicyCommands(policy: Command): void {
-  const dirOf = (command: Command, dir: string | undefined): { readonly world: World; readonly dir: string } => {
-    const world = worldOf(command, {}, QUIET);
-    return { world, dir: dir ?? world.config.policy.dir };
-  };
-  policy.description(`${policy.description()}; check and test look at rule files alone`);
-  policy
-    .command('check')
-    .description('load and type-check rule files; exit 1 with every problem as file:line:column')
-    .argument('[dir]', 'folder of rule files (default: policy.dir of the config)')
-    .option('--json', 'print the rules, or the problems, as JSON')
-    .action(async (dir: string | undefined, options: { json?: boolean }, command: Command) => {
-      const { policyCheck } = await import('./commands/policy-check.ts');
-      const at = dirOf(command, dir);
-      process.exitCode = await policyCheck(at.world, at.dir, options.json === true);
-    });
-  policy
-    .command('test')
-    .description('run the tests inside the rule files; exit 1 with what was expected and what was found')
-    .argument('[dir]', 'folder of rule files (default: policy.dir of the config)')
-    .action(async (dir: string | undefined, _options: object, command: Command) => {
-      const { policyTest } = await import('./commands/policy-test.ts');
-      const at = dirOf(command, dir);
-      process.exitCode = await policyTest(at.world, at.dir);
-    });
-  policy.addHelpText(
-    'after',
-    `
-A change of the files is in force, or refused as a whole, within a second; no restart. What is refused changes nothing:
-the rules before it stay in force, and the refusal is an incident. docs/policies.md says how a rule is written.
-
-Examples:
-  $ npx tacho policy                                run the service
-  $ npx tacho policy check                          do the rules load? which ones lack a list?
-  $ npx tacho policy test ./my-policies             run the tests inside the rule files`,
-  );
 }
 
 program
