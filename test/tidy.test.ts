@@ -41,7 +41,7 @@ const serviceOf = (path: string): string | null => /^services\/([^/]+)\//.exec(p
 const COMPOSERS: ReadonlySet<string> = new Set(['commands']);
 /** What a service's files may take from runtime: shapes and pure pieces, never an adapter. */
 const RUNTIME_SHAPES: readonly RegExp[] = [
-  /^services\/runtime\/(ports|errors|access|pipeline|metrics|otlp-sender)\.ts$/,
+  /^services\/runtime\/(ports|outbound|errors|access|pipeline|metrics|otlp-sender)\.ts$/,
   /^services\/runtime\/stream\/(types|time|intent|fold-task|dead-letters)\.ts$/,
   /^services\/runtime\/http\//,
   // Text to values and the lines of what is wrong, pure: every file of the config folder is read alike.

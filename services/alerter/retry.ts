@@ -1,4 +1,4 @@
-import type { PostAnswer } from '../runtime/ports.ts';
+import type { PostAnswer } from '../runtime/outbound.ts';
 
 /** A page that nobody could be told for a day has been seen elsewhere by then; it is given up and shown as failed. */
 export const GIVE_UP_MS = 24 * 3_600_000;

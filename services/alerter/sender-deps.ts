@@ -1,5 +1,6 @@
 import type { Metrics } from '../runtime/metrics.ts';
-import type { Clock, EventLog, Logger, Outbound, Random, Store } from '../runtime/ports.ts';
+import type { Outbound } from '../runtime/outbound.ts';
+import type { Clock, EventLog, Logger, Random, Store } from '../runtime/ports.ts';
 
 /** The world as the sender of notifications sees it. */
 export interface SenderDeps {

@@ -1,5 +1,5 @@
 import { TransportError } from './errors.ts';
-import type { Outbound, PostAnswer, PostRequest } from './ports.ts';
+import type { Outbound, PostAnswer, PostRequest } from './outbound.ts';
 
 /** A pager answers within a second or two; one attempt holds a place in its sink's queue no longer than this. */
 const DEADLINE_MS = 10_000;

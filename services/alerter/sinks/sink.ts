@@ -1,5 +1,5 @@
 import type { Severity } from '../../../schemas/policy-violation.ts';
-import type { PostRequest } from '../../runtime/ports.ts';
+import type { PostRequest } from '../../runtime/outbound.ts';
 import type { Notice } from '../incident.ts';
 
 /** A place notifications go to, as the config names it. */
