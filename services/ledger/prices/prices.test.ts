@@ -2,22 +2,12 @@ import { readFileSync } from 'node:fs';
 import { calcPrice, waitForUpdate } from '@pydantic/genai-prices';
 import { describe, expect, test } from 'vitest';
 import type { TokenBuckets } from '../../../schemas/ledger-entry.ts';
-import { tableSource } from '../step-fixture.ts';
+import { NO_TOKENS, tableSource } from '../step-fixture.ts';
 import { CATALOGUE_PROVIDERS, CATALOGUE_VERSION, createCatalogue, createCatalogueSource } from './catalogue.ts';
 import { type BilledUsage, explainCost } from './cost.ts';
 import { isPrice, type Price, type PriceQuery, type PriceSource } from './price.ts';
 import { createPriceBook } from './registry.ts';
 
-const NO_TOKENS: TokenBuckets = {
-  input_tokens: null,
-  cache_read_tokens: null,
-  cache_write_tokens: null,
-  cache_write_1h_tokens: null,
-  output_tokens: null,
-  reasoning_tokens: null,
-  audio_input_tokens: null,
-  audio_output_tokens: null,
-};
 const usageOf = (tokens: Partial<TokenBuckets>, more: Partial<BilledUsage> = {}): BilledUsage => ({
   tokens: { ...NO_TOKENS, ...tokens },
   quantities: {},

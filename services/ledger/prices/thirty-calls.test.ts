@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { TokenBuckets } from '../../../schemas/ledger-entry.ts';
 import { COST_DECIMALS, parseScaled } from '../money.ts';
+import { NO_TOKENS } from '../step-fixture.ts';
 import { timeMicros } from '../utc-time.ts';
 import { loadPriceBook } from './book.ts';
 import { explainCost } from './cost.ts';
@@ -55,17 +56,6 @@ const handUnits = (line: string): bigint => {
   const unit = BigInt(per) * 10n ** BigInt(places);
   if (whole % unit !== 0n) throw new Error(`${line} does not come out even`);
   return whole / unit;
-};
-
-const NO_TOKENS: TokenBuckets = {
-  input_tokens: null,
-  cache_read_tokens: null,
-  cache_write_tokens: null,
-  cache_write_1h_tokens: null,
-  output_tokens: null,
-  reasoning_tokens: null,
-  audio_input_tokens: null,
-  audio_output_tokens: null,
 };
 
 const inputOf = (call: HandMade) => ({
