@@ -1,5 +1,6 @@
 import type { ApiContext } from './deps.ts';
-import { nodeText, parseNode, piecesOf, WALK_EDGES_MAX } from './lineage-reads.ts';
+import { askInPieces } from './lineage-pieces.ts';
+import { nodeText, parseNode, WALK_EDGES_MAX } from './lineage-reads.ts';
 import { problem } from './problem.ts';
 import type { NodeName } from './queries/lineage.ts';
 import { type FlowEdgeRow, type FlowLevel, type FlowPoint, flowQuery, runDataQuery } from './queries/lineage-flow.ts';
@@ -85,15 +86,18 @@ const nextRound = async (
   walking: Walking,
 ): Promise<readonly FlowPoint[]> => {
   const next = new Map<string, FlowPoint>();
-  for (const points of piecesOf(frontier)) {
-    for (const edge of await askFlow(context, ask, points, walking)) {
-      const far = farEnd(edge, ask.direction);
-      const key = nodeText(far);
-      const known = walking.reached.get(key);
-      if (known !== undefined && !isBetter(far.micros, known.micros, ask.direction)) continue;
-      walking.reached.set(key, { distance: known?.distance ?? depth, micros: far.micros });
-      if (far.id !== ANY) next.set(key, far);
-    }
+  const edges = await askInPieces(
+    frontier,
+    () => WALK_EDGES_MAX - walking.edges.size,
+    (points) => askFlow(context, ask, points, walking),
+  );
+  for (const edge of edges) {
+    const far = farEnd(edge, ask.direction);
+    const key = nodeText(far);
+    const known = walking.reached.get(key);
+    if (known !== undefined && !isBetter(far.micros, known.micros, ask.direction)) continue;
+    walking.reached.set(key, { distance: known?.distance ?? depth, micros: far.micros });
+    if (far.id !== ANY) next.set(key, far);
   }
   return [...next.values()];
 };
@@ -111,11 +115,11 @@ const askFlow = async (
   { tenant, direction, levels, range }: FlowAsk,
   points: readonly FlowPoint[],
   walking: Walking,
-): Promise<readonly FlowEdgeRow[]> => {
+): Promise<readonly FlowEdgeRow[] | null> => {
   const room = WALK_EDGES_MAX - walking.edges.size;
   if (room <= 0 || walking.queries >= FLOW_QUERIES_MAX) {
     walking.truncated = true;
-    return [];
+    return null;
   }
   walking.queries += 1;
   const found = await read<FlowEdgeRow>(context, flowQuery({ tenant, direction, points, levels, range, limit: room }));

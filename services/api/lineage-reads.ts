@@ -1,5 +1,6 @@
 import { NODE_KINDS, type NodeKind } from '../../schemas/lineage-edge.ts';
 import type { ApiContext } from './deps.ts';
+import { askInPieces } from './lineage-pieces.ts';
 import { problem } from './problem.ts';
 import {
   type EdgeRow,
@@ -17,10 +18,6 @@ import { read } from './reads.ts';
 /** Edges one walk gathers. A picture of more is no answer, and each is a row of the store. */
 export const WALK_EDGES_MAX = 2_000;
 export const WALK_DEPTH_MAX = 10;
-/** Nodes asked for in one query: their ids travel in its address. */
-const ASK_NODES_MAX = 100;
-/** Bytes of ids in one query's address, encoded: half of what HTTP servers take by default. */
-const ASK_BYTES_MAX = 7_000;
 /** Queries of one walk: bounds its time whatever the graph looks like. */
 const WALK_QUERIES_MAX = 60;
 /** What stands for everything of a kind leads nowhere. */
@@ -169,28 +166,29 @@ const nextRound = async (
   frontier: readonly NodeName[],
   gathered: Gathered,
 ): Promise<ReadonlyMap<string, NodeName>> => {
-  const reached = new Map<string, NodeName>();
-  for (const nodes of piecesOf(frontier))
-    for (const edge of await askNeighbours(context, ask, direction, nodes, gathered))
-      reached.set(nodeText(farEnd(edge, direction)), farEnd(edge, direction));
-  return reached;
+  const edges = await askInPieces(
+    frontier,
+    () => WALK_EDGES_MAX - gathered.edges.size,
+    (nodes) => askNeighbours(context, ask, direction, nodes, gathered),
+  );
+  return new Map(edges.map((edge) => [nodeText(farEnd(edge, direction)), farEnd(edge, direction)]));
 };
 
 const farEnd = (edge: EdgeRow, direction: 'up' | 'down'): NodeName =>
   direction === 'down' ? { kind: edge.to_kind, id: edge.to_id } : { kind: edge.from_kind, id: edge.from_id };
 
-/** One query's edges, as far as there is room for them; none once the budget is spent. */
+/** One query's edges, as far as there is room for them; null once the budget is spent. */
 const askNeighbours = async (
   context: ApiContext,
   { tenant, range }: WalkAsk,
   direction: 'up' | 'down',
   nodes: readonly NodeName[],
   { edges, budget }: Gathered,
-): Promise<readonly EdgeRow[]> => {
+): Promise<readonly EdgeRow[] | null> => {
   const room = WALK_EDGES_MAX - edges.size;
   if (room <= 0 || budget.queries <= 0) {
     budget.truncated = true;
-    return [];
+    return null;
   }
   budget.queries -= 1;
   const found = await read<EdgeRow>(context, neighboursQuery({ tenant, direction, nodes, range, limit: room }));
@@ -199,22 +197,4 @@ const askNeighbours = async (
   for (const edge of kept)
     edges.set(JSON.stringify([edge.edge, edge.from_kind, edge.from_id, edge.to_kind, edge.to_id]), edge);
   return kept;
-};
-
-/** Nodes in pieces whose ids fit the address of one query. */
-export const piecesOf = <Node extends NodeName>(nodes: readonly Node[]): readonly (readonly Node[])[] => {
-  const pieces: Node[][] = [];
-  let bytes = 0;
-  for (const node of nodes) {
-    const size = encodeURIComponent(node.id.toWellFormed()).length + 30;
-    const last = pieces.at(-1);
-    if (last === undefined || last.length >= ASK_NODES_MAX || bytes + size > ASK_BYTES_MAX) {
-      pieces.push([node]);
-      bytes = size;
-    } else {
-      last.push(node);
-      bytes += size;
-    }
-  }
-  return pieces;
 };

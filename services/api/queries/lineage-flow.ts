@@ -49,11 +49,12 @@ export const flowQuery = (input: {
       sql: `edge = 'derives'
   AND evidence_level IN {levels:Array(String)}
   AND ${end}_id IN {ids:Array(String)} AND (${end}_kind, ${end}_id) IN arrayZip({kinds:Array(String)}, {ids:Array(String)})
-  AND toUnixTimestamp64Micro(ts) ${isDown ? '>=' : '<='} {micros:Array(Int64)}[indexOf(arrayZip({kinds:Array(String)}, {ids:Array(String)}), (toString(${end}_kind), ${end}_id))]`,
+  AND toUnixTimestamp64Micro(ts) ${isDown ? '>=' : '<='} transform(concat(${end}_kind, ':', ${end}_id), {nodes:Array(String)}, {micros:Array(Int64)}, toInt64(0))`,
       params: {
         levels: input.levels,
         kinds: input.points.map(({ kind }) => kind),
         ids: input.points.map(({ id }) => id),
+        nodes: input.points.map(({ kind, id }) => `${kind}:${id}`),
         micros: input.points.map(({ micros }) => micros),
       },
     },
@@ -137,9 +138,18 @@ export const touchesQuery = (input: {
     },
   ]);
   return {
+    // The rows of a node lie together without their details; those are looked up by hour and run, as the table lies.
     sql: `SELECT ${TOUCH.replace('edge', 'edge AS way')}
 FROM lineage_edges
 ${where.sql}
+  AND (toStartOfHour(ts), run_id) IN (
+    SELECT toStartOfHour(ts), run_id
+    FROM lineage_edges
+    ${where.sql}
+    GROUP BY run_id, edge, from_kind, from_id, ts
+    HAVING sum(weight) > 0
+    ORDER BY ts DESC, run_id, edge, from_kind, from_id
+    LIMIT {limit:UInt32})
 GROUP BY ${TOUCH}
 HAVING sum(weight) > 0
 ORDER BY ts DESC, run_id, way, from_kind, from_id
@@ -173,26 +183,26 @@ export const runContextQuery = (input: {
   const where = whereOf([
     tenantIs(input.tenant),
     timeWithin('ts', input.range),
-    {
-      sql: `run_id IN {run_ids:Array(String)}
-  AND (edge IN ('acts_for', 'delegates') OR (edge = 'derives' AND to_kind = {kind:String} AND to_id = {id:String}))`,
-      params: { run_ids: input.runIds, kind: input.node.kind, id: input.node.id },
-    },
+    { sql: 'run_id IN {run_ids:Array(String)}', params: { run_ids: input.runIds } },
   ]);
+  const told = (which: string): string => `SELECT run_id, edge, from_kind, from_id, to_kind, to_id, evidence_level
+  FROM lineage_edges
+  ${where.sql}
+  AND ${which}
+  GROUP BY run_id, edge, from_kind, from_id, to_kind, to_id, evidence_level
+  HAVING sum(weight) > 0`;
   return {
     sql: `SELECT run_id, edge, from_kind, from_id, to_kind, to_id,
   ['order', 'context', 'value'][max(indexOf(['order', 'context', 'value'], evidence_level))] AS evidence_level
 FROM (
-  SELECT run_id, edge, from_kind, from_id, to_kind, to_id, evidence_level
-  FROM lineage_edges
-  ${where.sql}
-  GROUP BY run_id, edge, from_kind, from_id, to_kind, to_id, evidence_level
-  HAVING sum(weight) > 0
+  ${told("edge IN ('acts_for', 'delegates')")}
+  UNION ALL
+  ${told("edge = 'derives' AND to_kind = {kind:String} AND to_id = {id:String}")}
 )
 GROUP BY run_id, edge, from_kind, from_id, to_kind, to_id
 ORDER BY run_id, edge, from_kind, from_id, to_kind, to_id
 LIMIT ${CONTEXT_ROWS_MAX}
 ${READ_SETTINGS}`,
-    params: where.params,
+    params: { ...where.params, kind: input.node.kind, id: input.node.id },
   };
 };

@@ -21,10 +21,12 @@ export const flowGapsQuery = (input: { readonly tenant: string; readonly range: 
   sumIf(weight, edge IN ('reads', 'writes') AND from_kind != 'agent' AND empty(from_fields)) AS without_agent,
   sumIf(weight, has(flags, 'parent_missing') AND edge IN ('reads', 'writes')) AS parent_missing,
   sumIf(weight, has(flags, 'more')) AS more,
-  uniqExactIf(to_id, edge = 'invokes' AND to_kind = 'tool' AND to_id NOT IN (
-    SELECT from_id FROM lineage_edges ${where.sql} AND edge IN ('reads', 'writes') AND from_kind = 'tool'
-    GROUP BY from_id HAVING sum(weight) > 0)) AS tools_without_data,
-  (SELECT countIf(step_kind IN ('retrieval', 'data_access') AND attributes['data.name'] = '' AND attributes['gen_ai.data_source.id'] = '') FROM spans ${where.sql}) AS data_without_name
+  (SELECT count() FROM (
+    SELECT if(edge = 'invokes', to_id, from_id) AS tool, sumIf(weight, edge = 'invokes') AS invoked, sumIf(weight, edge != 'invokes') AS touched
+    FROM lineage_edges ${where.sql} AND ((edge = 'invokes' AND to_kind = 'tool') OR (edge IN ('reads', 'writes') AND from_kind = 'tool'))
+    GROUP BY tool HAVING invoked > 0 AND touched <= 0)) AS tools_without_data,
+  (SELECT count() FROM spans ${where.sql} AND step_kind IN ('retrieval', 'data_access')
+    AND NOT mapContains(attributes, 'data.name') AND NOT mapContains(attributes, 'gen_ai.data_source.id')) AS data_without_name
 FROM lineage_edges
 ${where.sql}
 HAVING sum(weight) > 0

@@ -83,30 +83,34 @@ export interface NodeName {
   readonly id: string;
 }
 
-/** Tenants in whose edges a node stands. */
+/** Tenants in whose edges a node stands. Each end is asked for on its own: the rows of an end lie together. */
 export const nodeTenantsQuery = (input: {
   readonly tenant: string | null;
   readonly node: NodeName;
   readonly range: TimeRange;
 }): Query => {
-  const where = whereOf([
-    tenantIs(input.tenant),
-    timeWithin('ts', input.range),
-    {
-      sql: '((from_kind = {kind:String} AND from_id = {id:String}) OR (to_kind = {kind:String} AND to_id = {id:String}))',
-      params: { kind: input.node.kind, id: input.node.id },
-    },
-  ]);
+  const at = (end: 'from' | 'to'): Condition =>
+    whereOf([
+      tenantIs(input.tenant),
+      timeWithin('ts', input.range),
+      {
+        sql: `${end}_id = {id:String} AND ${end}_kind = {kind:String}`,
+        params: { kind: input.node.kind, id: input.node.id },
+      },
+    ]);
   return {
     sql: `SELECT tenant_id
-FROM lineage_edges
-${where.sql}
+FROM (
+  SELECT tenant_id, weight FROM lineage_edges ${at('from').sql}
+  UNION ALL
+  SELECT tenant_id, weight FROM lineage_edges ${at('to').sql}
+)
 GROUP BY tenant_id
 HAVING sum(weight) > 0
 ORDER BY tenant_id
 LIMIT 10
 ${READ_SETTINGS}`,
-    params: where.params,
+    params: at('from').params,
   };
 };
 
