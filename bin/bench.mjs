@@ -1,5 +1,5 @@
 // `npm run bench [-- NAME…] [--quick] [--out FILE] […]`: lists the benches, or runs those named (`all`: every one) with
-// the options that follow. Each is a program of its own in test/bench; npm puts the Node 24 it needs first on PATH.
+// the options that follow; `--help` after a name says what it measures and takes. Each is a program of its own in test/bench; npm puts the Node 24 it needs first on PATH.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -35,12 +35,24 @@ if (names.length === 0 || unknown.length > 0) {
   for (const [name, what, minutes] of BENCHES) console.log(`  ${name.padEnd(18)} ~${minutes} min  ${what}`);
   process.exit(unknown.length > 0 ? 2 : 0);
 }
+
+const wanted = BENCHES.filter(([name]) => names.includes('all') || names.includes(name));
+
+/** What stands at the head of a bench: what it measures, how it is called, what its figures mean. */
+const headOf = (name) => {
+  const text = readFileSync(join(folder, `${name}.ts`), 'utf8');
+  const comment = /^(?:\/\*\*[\s\S]*?\*\/|(?:\/\/.*\n)+)/m.exec(text)?.[0] ?? '';
+  return comment.replaceAll(/^(?:\/\*\*| ?\*\/| ?\*|\/\/) ?|\*\/$/gm, '').trim();
+};
+if (options.some((option) => option === '--help' || option === '-h')) {
+  for (const [name, what, minutes] of wanted) console.log(`${name}  ~${minutes} min  ${what}\n\n${headOf(name)}\n`);
+  process.exit(0);
+}
 if (Number(process.versions.node.split('.')[0]) < 24) {
   console.error(`the benches need Node 24 or later; this is ${process.version}: use npm run bench`);
   process.exit(1);
 }
 
-const wanted = BENCHES.filter(([name]) => names.includes('all') || names.includes(name));
 const outAt = options.indexOf('--out');
 const out = outAt < 0 ? null : options[outAt + 1];
 if (outAt >= 0) options.splice(outAt, 2);

@@ -23,8 +23,7 @@ export const benchOptions = (
   quick: Readonly<Record<string, string>> = {},
 ): BenchOptions => {
   const named = Object.fromEntries(Object.keys(defaults).map((name) => [name, { type: 'string' as const }]));
-  const { values } = parseArgs({ options: { quick: { type: 'boolean' }, out: { type: 'string' }, ...named } });
-  const given = new Map(Object.entries(values));
+  const given = new Map(Object.entries(readArguments(named, defaults)));
   const isQuick = given.get('quick') === true;
   const text = (name: string): string =>
     String(given.get(name) ?? (isQuick ? quick[name] : undefined) ?? defaults[name] ?? '');
@@ -35,6 +34,21 @@ export const benchOptions = (
   };
   const out = given.get('out');
   return { isQuick, out: typeof out === 'string' ? out : null, text, count };
+};
+
+/** A command line that is wrong is said in one line, with what it may hold, and ends the process. */
+const readArguments = (
+  named: Readonly<Record<string, { readonly type: 'string' }>>,
+  defaults: Readonly<Record<string, string>>,
+) => {
+  try {
+    return parseArgs({ options: { quick: { type: 'boolean' }, out: { type: 'string' }, ...named } }).values;
+  } catch (error) {
+    const options = Object.entries(defaults).map(([name, value]) => `--${name} ${value === '' ? '…' : value}`);
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.stderr.write(`options and their defaults: --quick, --out FILE, ${options.join(', ')}\n`);
+    process.exit(2);
+  }
 };
 
 /** The machine and the versions, as a report names them. */
