@@ -33,6 +33,8 @@ export interface Exported {
   readonly kind: 'exported';
   readonly signal: ExportSignal;
   readonly refusals: readonly OtlpRefusal[];
+  /** What the sender ought to know though all was taken; '' for nothing. OTLP: a partial success that rejects none. */
+  readonly hint: string;
   /** Where the records came to stand (`positionText`); '' when none were written. */
   readonly position: string;
 }
@@ -68,13 +70,15 @@ export const refusalsText = (refusals: readonly OtlpRefusal[]): string => {
 };
 
 /** Export…ServiceResponse: empty when all was taken, else with partial_success (rejected 1, error_message 2). */
-export const exportedBytes = ({ refusals }: Exported): Uint8Array => {
+export const exportedBytes = ({ refusals, hint }: Exported): Uint8Array => {
   const out = new WireWriter(64);
-  if (refusals.length > 0) {
+  if (refusals.length > 0 || hint !== '') {
     const mark = out.open(1);
-    out.tag(1, 0);
-    out.varint(refusals.length);
-    out.string(2, refusalsText(refusals));
+    if (refusals.length > 0) {
+      out.tag(1, 0);
+      out.varint(refusals.length);
+    }
+    out.string(2, refusals.length > 0 ? refusalsText(refusals) : hint);
     out.close(mark);
   }
   return out.finish();

@@ -46,10 +46,10 @@ const headersOf = ({ why, retrySeconds }: Refusal): Readonly<Record<string, stri
   return why === 'unauthenticated' ? { 'www-authenticate': 'Bearer' } : {};
 };
 
-const exportedJson = ({ signal, refusals }: Exported): object =>
-  refusals.length === 0
-    ? {}
-    : { partialSuccess: { [REJECTED[signal]]: String(refusals.length), errorMessage: refusalsText(refusals) } };
+const exportedJson = ({ signal, refusals, hint }: Exported): object => {
+  const errorMessage = refusals.length > 0 ? refusalsText(refusals) : hint;
+  return errorMessage === '' ? {} : { partialSuccess: { [REJECTED[signal]]: String(refusals.length), errorMessage } };
+};
 
 const statusJson = ({ why, message, retrySeconds }: Refusal): object => ({
   code: REFUSALS[why].rpcCode,

@@ -8,6 +8,13 @@ import { type Answer, type Exported, type ExportSignal, type Refusal, refusal, r
 import { buildIngestRecords, buildRecords, positionText } from './export-request.ts';
 import type { Head } from './head.ts';
 
+/** Told to senders of metrics; SDKs write it into their logs, so once an hour and tenant is enough. */
+const METRICS_HINT =
+  'metrics are counted and not stored: calls are told by spans and log records; send those to /v1/traces or /v1/logs';
+const HINT_EVERY_MS = 3_600_000;
+/** Tenants it is remembered of; beyond it some hear it again. */
+const HINTED_TENANTS_MAX = 1_000;
+
 /** Retry-After is drawn from 1 to this, so that senders turned away together do not come back together. */
 const RETRY_SECONDS_MAX = 5;
 /** Stock exporters give up after 10 s: they must hear before that to keep the data, rather than drop it unanswered. */
@@ -46,12 +53,21 @@ export const createIntake = ({ log, clock, random, logger, metrics }: IntakeDeps
     retrySeconds: 1 + Math.floor(random.float() * RETRY_SECONDS_MAX),
   });
 
-  /** Metrics are counted and acknowledged, not stored. */
-  const exportMetrics = (bytes: Uint8Array, { encoding }: Head): Answer => {
+  const hinted = new Map<string, number>();
+  const metricsHint = (tenant: string): string => {
+    const nowMs = clock.nowMs();
+    if (nowMs - (hinted.get(tenant) ?? Number.NEGATIVE_INFINITY) < HINT_EVERY_MS) return '';
+    if (hinted.size >= HINTED_TENANTS_MAX) hinted.clear();
+    hinted.set(tenant, nowMs);
+    return METRICS_HINT;
+  };
+
+  /** Metrics are counted and acknowledged, not stored, and their sender is told so. */
+  const exportMetrics = (bytes: Uint8Array, { encoding, tenant }: Head): Answer => {
     const points = countMetrics(bytes, encoding);
     if (points.kind === 'refused') return refusal('malformed', `${points.reason}: ${points.detail}`);
     metrics.count('receiver_items_total', { signal: 'metrics', outcome: 'accepted' }, points.value);
-    return exported('metrics');
+    return { ...exported('metrics'), hint: points.value > 0 ? metricsHint(tenant) : '' };
   };
 
   const exportItems = async (bytes: Uint8Array, head: Head, signal: 'spans' | 'logs'): Promise<Answer> => {
@@ -104,4 +120,10 @@ export const createIntake = ({ log, clock, random, logger, metrics }: IntakeDeps
   };
 };
 
-const exported = (signal: ExportSignal): Exported => ({ kind: 'exported', signal, refusals: [], position: '' });
+const exported = (signal: ExportSignal): Exported => ({
+  kind: 'exported',
+  signal,
+  refusals: [],
+  hint: '',
+  position: '',
+});

@@ -82,14 +82,20 @@ describe('a good request', () => {
     expect(spans.length + logs.length).toBe(items);
   });
 
-  test('of metrics is counted and answered with an empty success', async () => {
+  test('of metrics is counted, and its sender is told once an hour that nothing is stored of it', async () => {
     const { url, metrics } = await start();
     const body = JSON.stringify({
       resourceMetrics: [{ scopeMetrics: [{ metrics: [{ name: 'm', sum: { dataPoints: [{}, {}] } }] }] }],
     });
     const answer = await post(`${url}/v1/metrics`, body, JSON_TYPE);
-    expect([answer.status, await answer.text()]).toEqual([200, '{}']);
-    expect(await metrics.expose()).toContain('tacho_receiver_items_total{signal="metrics",outcome="accepted"} 2');
+    const told = (await answer.json()) as unknown;
+    expect([answer.status, told]).toEqual([
+      200,
+      { partialSuccess: { rejectedDataPoints: '0', errorMessage: expect.stringContaining('counted and not stored') } },
+    ]);
+    const again = await post(`${url}/v1/metrics`, body, JSON_TYPE);
+    expect([again.status, await again.text()]).toEqual([200, '{}']);
+    expect(await metrics.expose()).toContain('tacho_receiver_items_total{signal="metrics",outcome="accepted"} 4');
   });
 
   test('may be empty', async () => {
