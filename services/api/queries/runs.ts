@@ -82,7 +82,7 @@ const statusIs = (status: 'ok' | 'error' | undefined): Condition | undefined =>
   status === undefined ? undefined : { sql: status === 'error' ? 'errors > 0' : 'errors = 0', params: {} };
 
 /** A run belongs to a range when any of it happened there: a long run stays visible while it works. */
-const runWithin = (range: TimeRange): Condition => ({
+export const runWithin = (range: TimeRange): Condition => ({
   sql: "last_ts >= fromUnixTimestamp64Milli({from_ms:Int64}, 'UTC') AND first_ts < fromUnixTimestamp64Milli({to_ms:Int64}, 'UTC')",
   params: { from_ms: range.fromMs, to_ms: range.toMs },
 });

@@ -16,6 +16,7 @@ import { runRoutes } from './runs.ts';
 import { sqlRoutes } from './sql.ts';
 import { telemetryRoutes } from './telemetry.ts';
 import { violationRoutes } from './violations.ts';
+import { workflowPathRoutes } from './workflow-path.ts';
 
 /**
  * Every route of /api/v1, in the order OpenAPI lists them: what happened, who met whom, what it cost, which rule it broke and
@@ -25,6 +26,7 @@ export const apiRoutes: readonly Route[] = [
   ...runRoutes,
   ...runCallRoutes,
   ...criticalPathRoutes,
+  ...workflowPathRoutes,
   ...lineageRoutes,
   ...lineageDataRoutes,
   ...costRoutes,
