@@ -1,13 +1,10 @@
 import { join, resolve } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { BLANK_STEP } from '../../schemas/agent-step.ts';
-import { recordToLedger } from '../../services/ledger/findings.ts';
-import { recognisedAnew } from '../../services/ledger/recognition.ts';
-import { parseState, splitKey } from '../../services/ledger/state.ts';
+import { DEFAULT_TENANT } from '../../schemas/tenant.ts';
 import { systemClock, systemRandom } from '../../services/runtime/clock.ts';
 import { openSqliteEventLog } from '../../services/runtime/event-log/sqlite.ts';
-import type { OutgoingRecord } from '../../services/runtime/ports.ts';
 import { silentLogger } from '../support/engine.ts';
+import { misreadCalls } from '../support/misread-calls.ts';
 import { createSite, runTacho, sql, startTacho, until, untilReady } from '../support/tacho.ts';
 
 const site = await createSite();
@@ -28,24 +25,6 @@ const sums = async (): Promise<object | undefined> =>
     )
   )[0];
 
-/** Every call as a convention of long ago could have read it: with one token of input, and nothing of the cache. */
-const misread = async (): Promise<readonly OutgoingRecord[]> => {
-  const states = await sql<{ state: string }>(
-    site,
-    `SELECT state FROM run_state WHERE service = 'ledger' AND run_key NOT LIKE '%#%' ORDER BY as_of DESC LIMIT 1 BY run_key`,
-  );
-  return states.flatMap(({ state }) => {
-    const { key, steps } = parseState(state);
-    const [tenant_id, run_id] = splitKey(key);
-    return [...steps.values()].flatMap(({ evidence }) => {
-      if (evidence.call === null) return [];
-      const call = { ...evidence.call, input_tokens: 1, cache_read_tokens: null };
-      const step = { ...BLANK_STEP, ...evidence, tenant_id, run_id, call, logged_at_ms: 1 };
-      return [recordToLedger(recognisedAnew(step, 1))];
-    });
-  });
-};
-
 test('tacho ledger rebuild shows what reading stored steps anew changes, and books it when told to', async () => {
   await untilReady(site, up);
   expect((await runTacho(site, ['import', capture, '--now', '--wait'])).code).toBe(0);
@@ -61,7 +40,7 @@ test('tacho ledger rebuild shows what reading stored steps anew changes, and boo
     ...{ path: join(site.dir, 'log', 'events.sqlite'), clock: systemClock, random: systemRandom },
     logger: silentLogger,
   });
-  await log.append(await misread());
+  await log.append(await misreadCalls(site, DEFAULT_TENANT));
   await log.close();
   await untilSums('the calls are misread', (now) => now !== JSON.stringify(right));
   const wrong = await sums();
