@@ -113,17 +113,22 @@ const kindOf = (view: SpanView, found: Found, usage: Usage, isFailed: boolean): 
     return found.kind === 'tool' ? kindOfTool(found.toolName) : found.kind;
   const hasModel = found.requestModel !== undefined || found.responseModel !== undefined;
   if (found.agentName !== undefined && AGENT_RUN.test(view.name)) return 'agent';
-  if (hasModel) return kindOfModelStep(view, usage, isFailed);
+  if (hasModel) return kindOfModelStep(view, usage, isFailed || hasAnswer(view, found));
   if (found.toolName !== undefined) return kindOfTool(found.toolName);
   return found.agentName !== undefined && /agent/i.test(view.name) ? 'agent' : 'other';
 };
 /** A run of an agent may name its model and tell the sum of its calls. */
 const AGENT_RUN = /\bagent[ _.-]?runs?\b|\bruns?[ _.-]?agent\b|\binvoke[ _.-]?agent\b/i;
 
+/** Which model answered, and what: a call, though nobody tells its usage. */
+const hasAnswer = (view: SpanView, found: Found): boolean =>
+  found.responseModel !== undefined && view.ask(ANSWERS).length > 0;
+const ANSWERS = keysLike((key) => /(?:^|[._])(?:completions?|choices|output_messages)\.\d+\./.test(key));
+
 /** A model that answered is a call; so is one that was asked and failed, for nobody can tell usage of that. */
-const kindOfModelStep = (view: SpanView, usage: Usage, isFailed: boolean): StepKind => {
+const kindOfModelStep = (view: SpanView, usage: Usage, isToldOtherwise: boolean): StepKind => {
   if (hasUsage(usage)) return usage.output === undefined && /embed/i.test(view.name) ? 'embedding' : 'llm';
-  return isFailed && view.signal === 'span' ? 'llm' : 'other';
+  return isToldOtherwise && view.signal === 'span' ? 'llm' : 'other';
 };
 
 /** The provider's own answer kept as content, with its usage inside: believed where it is of the same call. */

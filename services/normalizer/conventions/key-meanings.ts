@@ -61,7 +61,8 @@ const TOKEN_RULES: readonly (readonly [pattern: RegExp, bucket: keyof Usage | un
   [/output|completion|candidates|tokens?[._]?out$/, 'output'],
 ];
 
-const bucketOfKey = (key: string): keyof Usage | undefined => {
+/** The figure a key is taken for; undefined for one that is none, or another's (limits, totals, prices). */
+export const bucketOfKey = (key: string): keyof Usage | undefined => {
   if (!/token/i.test(key)) return undefined;
   const plain = key.toLowerCase();
   return TOKEN_RULES.find(([pattern]) => pattern.test(plain))?.[1];
@@ -115,5 +116,6 @@ export const meaningOf = (key: string): KeyMeaning => ({
   isUsage: USAGE_KEY.test(key),
 });
 
-/** Usage as a JSON map in one attribute: `…usage_details`, `…usage`, `…metrics`. */
-export const USAGE_KEY = /(?:^|[._:])(?:(?:token_?)?usage(?:[._]?(?:details|metadata))?|metrics)(?:_json)?$/i;
+/** Usage as a JSON map in one attribute: `…usage_details`, `…usage`, `…metrics`, `llm.token.counts` (Langtrace). */
+export const USAGE_KEY =
+  /(?:^|[._:])(?:token[._]counts|(?:token_?)?usage(?:[._]?(?:details|metadata))?|metrics)(?:_json)?$/i;

@@ -74,8 +74,9 @@ const SAID = {
   toolName: keySet('gen_ai.tool.name', 'spring.ai.tool.definition.name'),
   toolCallId: keySet('gen_ai.tool.call.id', 'gen_ai.tool.call_id', 'spring.ai.tool.call.id'),
   toolStatus: keySet('gen_ai.tool.status'),
-  requestModel: keySet('gen_ai.request.model'),
-  responseModel: keySet('gen_ai.response.model'),
+  // With the names OpenLLMetry had before there were official ones, and has still for Go.
+  requestModel: keySet('gen_ai.request.model', 'llm.request.model'),
+  responseModel: keySet('gen_ai.response.model', 'llm.response.model'),
   anyModel: keySet('gen_ai.request.model', 'gen_ai.response.model'),
   responseId: keySet('gen_ai.response.id'),
   isStreamed: keySet('gen_ai.request.stream', 'gen_ai.request.is_stream'),

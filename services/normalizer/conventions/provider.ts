@@ -129,6 +129,8 @@ const PROVIDER = keySet(
   'llm.system',
   'ai.model.provider',
   'gen_ai.model.provider',
+  'llm.vendor',
+  'langtrace.service.name',
 );
 /** Bare words, which mean something beside a model alone. */
 const BARE_PROVIDER = keySet('provider', 'model_provider', 'model.provider');

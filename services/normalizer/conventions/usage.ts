@@ -1,6 +1,8 @@
+import { KeyQuestion } from '../../../schemas/otlp/key-shape.ts';
 import type { SpanView } from '../span-view.ts';
 import type { CallFacts, Usage, UsageSemantics } from '../step-facts.ts';
-import { asText, countAttr, keySet } from './values.ts';
+import { bucketOfKey } from './key-meanings.ts';
+import { asCount, asText, countAttr, keySet } from './values.ts';
 
 /** OTel's meaning: input contains cached tokens, output contains reasoning. Families that differ say so in their file. */
 export const INCLUSIVE: UsageSemantics = { inputIncludesCache: true, outputIncludesReasoning: true };
@@ -91,17 +93,44 @@ const USAGE = {
   audioOutput: keySet(...USAGE_KEYS.audioOutput),
 };
 
+type Detail = 'cacheRead' | 'cacheWrite' | 'reasoning' | 'audioInput' | 'audioOutput';
+const DETAIL_NAMES: ReadonlySet<string | undefined> = new Set<Detail>([
+  'cacheRead',
+  'cacheWrite',
+  'reasoning',
+  'audioInput',
+  'audioOutput',
+]);
+const ALL_USAGE_KEYS: ReadonlySet<string> = new Set(Object.values(USAGE_KEYS).flat());
+
+/** Details beside the known figures under names nobody agreed on: `gen_ai.usage.cached_input_tokens`, `….input_tokens_details.cached`. */
+const OTHER_DETAILS = new KeyQuestion((keys) =>
+  keys.flatMap((key, place) => {
+    const bucket = /(?:^|[._:])usage[._]/.test(key) && !ALL_USAGE_KEYS.has(key) ? bucketOfKey(key) : undefined;
+    return DETAIL_NAMES.has(bucket) ? [{ bucket: bucket as Detail, place }] : [];
+  }),
+);
+
+const withOtherDetails = (view: SpanView, known: Usage): Usage => {
+  const others = view.ask(OTHER_DETAILS);
+  if (others.length === 0) return known;
+  const usage: { -readonly [K in keyof Usage]: Usage[K] } = { ...known };
+  for (const { bucket, place } of others) usage[bucket] ??= asCount(view.at(place));
+  return usage;
+};
+
 /** Tokens of a step in any known spelling; undefined where none is present. 0 is said, absent is not. */
-export const readUsage = (view: SpanView): Usage => ({
-  input: countAttr(view, USAGE.input),
-  output: countAttr(view, USAGE.output),
-  cacheRead: countAttr(view, USAGE.cacheRead),
-  cacheWrite: countAttr(view, USAGE.cacheWrite),
-  cacheWrite1h: countAttr(view, USAGE.cacheWrite1h),
-  reasoning: countAttr(view, USAGE.reasoning),
-  audioInput: countAttr(view, USAGE.audioInput),
-  audioOutput: countAttr(view, USAGE.audioOutput),
-});
+export const readUsage = (view: SpanView): Usage =>
+  withOtherDetails(view, {
+    input: countAttr(view, USAGE.input),
+    output: countAttr(view, USAGE.output),
+    cacheRead: countAttr(view, USAGE.cacheRead),
+    cacheWrite: countAttr(view, USAGE.cacheWrite),
+    cacheWrite1h: countAttr(view, USAGE.cacheWrite1h),
+    reasoning: countAttr(view, USAGE.reasoning),
+    audioInput: countAttr(view, USAGE.audioInput),
+    audioOutput: countAttr(view, USAGE.audioOutput),
+  });
 
 /** True when the emitter said at least how much went in or came out. */
 export const hasUsage = (usage: Usage): boolean => usage.input !== undefined || usage.output !== undefined;
