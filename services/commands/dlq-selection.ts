@@ -4,6 +4,7 @@ import {
   parseOrigin,
   type RecordOrigin,
 } from '../../schemas/dead-letter.ts';
+import { parseMoment } from '../api/time.ts';
 import { ConfigError, type ConfigProblem } from '../runtime/errors.ts';
 import type { Clock } from '../runtime/ports.ts';
 
@@ -49,7 +50,7 @@ export const parseSelection = (typed: TypedSelection, clock: Clock): Selection =
   if (service !== null && !SERVICE.test(service)) wrong('--service', service, 'a service, such as normalizer');
   const reason = DEAD_LETTER_REASONS.find((known) => known === typed.reason) ?? null;
   if (typed.reason !== undefined && reason === null) wrong('--reason', typed.reason, DEAD_LETTER_REASONS.join(' | '));
-  const sinceMs = typed.since === undefined ? null : momentOf(typed.since, clock);
+  const sinceMs = typed.since === undefined ? null : parseMoment(typed.since, clock.nowMs());
   if (typed.since !== undefined && sinceMs === null)
     wrong('--since', typed.since, 'such as 2h, or 2026-03-01T12:00:00Z');
   if (problems.length > 0) throw new ConfigError(problems);
@@ -61,18 +62,6 @@ const parsePosition = (text: string): Position | null => {
   if (whole !== null) return whole;
   const short = parseOrigin(`any/${text}`);
   return short === null ? null : { ...short, logId: null };
-};
-
-const UNIT_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-/** A moment (ISO 8601), or how long ago (`2h`), as ms since 1970; null for anything else. */
-export const momentOf = (text: string, clock: Clock): number | null => {
-  if (/^\d{4}-\d{2}-\d{2}/.test(text)) {
-    const ms = Date.parse(text);
-    return Number.isNaN(ms) ? null : ms;
-  }
-  const [, count, unit = ''] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
-  return count === undefined ? null : clock.nowMs() - Number(count) * (UNIT_MS[unit] ?? 0);
 };
 
 /** Whether a dead letter is meant: by where it comes from, and what its headers say. */

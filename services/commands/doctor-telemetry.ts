@@ -1,6 +1,6 @@
 import type { SenderRow, TelemetryReport } from '../api/telemetry/read.ts';
 import { readTelemetry } from '../api/telemetry/read.ts';
-import { ConfigError } from '../runtime/errors.ts';
+import { sinceMs } from './typed-range.ts';
 import { withStoredData } from './with-stored-data.ts';
 import type { World } from './world.ts';
 
@@ -11,20 +11,6 @@ export interface TelemetryAsk {
   readonly since: string;
   readonly isJson: boolean;
 }
-
-const UNIT_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-/** `24h` → milliseconds. Throws ConfigError for anything else. */
-export const sinceMs = (text: string): number => {
-  const match = /^(\d{1,6})([smhd])$/.exec(text);
-  const unit = UNIT_MS[match?.[2] ?? ''];
-  const count = Number(match?.[1] ?? 0);
-  if (unit === undefined || count === 0)
-    throw new ConfigError([
-      { key: '--since', value: text, allowed: 'a duration before now such as 90s, 30m, 24h or 7d' },
-    ]);
-  return count * unit;
-};
 
 /** Says what the stored telemetry lacks or gets wrong, sender by sender. Resolves to 1 when figures are wrong, else 0. */
 export const doctorTelemetry = async (world: World, ask: TelemetryAsk): Promise<number> => {

@@ -7,11 +7,12 @@ test.each([
   ['10m', 600_000],
   ['2h', 7_200_000],
   [' 24h ', 86_400_000],
+  ['1d', 86_400_000],
 ])('%s is a time', (text, ms) => {
   expect(parseEvery(text)).toBe(ms);
 });
 
-test.each(['', '10', '9s', '0m', '25h', '-5m', '1.5m', '10 m', '10ms', '1d', '99999999999999999999h', 'NaNs'])(
+test.each(['', '10', '9s', '0m', '25h', '-5m', '1.5m', '10 m', '10ms', '2d', '99999999999999999999h', 'NaNs'])(
   '"%s" is refused with what is allowed',
   (text) => {
     expect(() => parseEvery(text)).toThrow(ConfigError);

@@ -4,8 +4,8 @@ import { shownTime } from '../ledger/prices/book.ts';
 import { listedPrices } from '../ledger/prices/catalogue.ts';
 import { chargedPrice, type OwnPrice } from '../ledger/prices/own-price.ts';
 import { type Price, RATE_DECIMALS } from '../ledger/prices/price.ts';
-import { sinceMs } from './doctor-telemetry.ts';
 import { openPrices } from './open-prices.ts';
+import { sinceMs } from './typed-range.ts';
 import { withStoredData } from './with-stored-data.ts';
 import type { World } from './world.ts';
 

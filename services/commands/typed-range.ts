@@ -1,5 +1,5 @@
+import { parseDurationMs, parseMoment } from '../api/time.ts';
 import { ConfigError, type ConfigProblem } from '../runtime/errors.ts';
-import { momentOf } from './dlq-selection.ts';
 import type { World } from './world.ts';
 
 /** A range of time as typed. */
@@ -29,7 +29,22 @@ export const typedMoment = (
   { clock }: Pick<World, 'clock'>,
   problems: ConfigProblem[],
 ): number => {
-  const ms = momentOf(text, clock);
+  const ms = parseMoment(text, clock.nowMs());
   if (ms === null) problems.push({ key, value: text, allowed: 'such as 2h, or 2026-03-01T12:00:00Z' });
   return ms ?? 0;
+};
+
+/** A duration that was typed, such as `90s`, `30m`, `24h`, `7d`, as milliseconds; null for anything else, nothing included. */
+export const typedDurationMs = (text: string): number | null => {
+  const ms = text.startsWith('-') ? null : parseDurationMs(text);
+  return ms === 0 ? null : ms;
+};
+
+/** How long ago `--since` is, in milliseconds. Throws ConfigError for what is no duration. */
+export const sinceMs = (text: string): number => {
+  const ms = typedDurationMs(text);
+  if (ms !== null) return ms;
+  throw new ConfigError([
+    { key: '--since', value: text, allowed: 'a duration before now such as 90s, 30m, 24h or 7d' },
+  ]);
 };
