@@ -11,10 +11,15 @@ export const addOpenLineageCommands = (
     .command('openlineage')
     .description('OpenLineage: runs and steps of agents as run events for other catalogues')
     .command('export')
-    .description('write the run events of every run that ended in a range to a file, one a line, or post them')
+    .description(
+      'write the run events of every run that ended in a range to a file, one a line, to a topic, or post them',
+    )
     .requiredOption('--from <time>', 'runs that ended since: 2h, 3d, or 2026-03-01T12:00:00Z')
     .option('--to <time>', 'runs that ended before (default: now)')
-    .requiredOption('--out <file|url>', 'a file, or an HTTP endpoint that takes one event a request')
+    .requiredOption(
+      '--out <file|url|kafka:topic>',
+      'a file, an HTTP endpoint that takes one event a request, or a topic',
+    )
     .option('--tenant <name>', 'only this tenant')
     .option('--data <dir>', 'data folder')
     .action(async (typed: TypedRange & { out: string; tenant?: string; data?: string }, command: Command) => {

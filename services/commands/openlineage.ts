@@ -1,5 +1,3 @@
-import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
 import {
   type ExportedAgent,
   type ExportedEdge,
@@ -7,9 +5,8 @@ import {
   type OpenLineageEvent,
   openLineageEvents,
 } from '../../schemas/openlineage-event.ts';
-import { ConfigError, TransportError } from '../runtime/errors.ts';
-import { postJson } from '../runtime/http-json.ts';
 import type { Store } from '../runtime/ports.ts';
+import { openTarget } from './openlineage-targets.ts';
 import { withStoredData } from './with-stored-data.ts';
 import type { World } from './world.ts';
 
@@ -21,58 +18,30 @@ export interface OpenLineageOptions {
   /** Runs that ended in [fromMs, toMs). */
   readonly fromMs: number;
   readonly toMs: number;
-  /** A file, or an HTTP endpoint that takes one event a request. */
+  /** A file, an HTTP endpoint that takes one event a request, or `kafka:TOPIC`. */
   readonly out: string;
   readonly tenant: string | null;
 }
 
-/** Writes the run events of every run that ended in a range, one JSON line each, or posts them. Resolves to the exit code. */
+/** Writes the run events of every run that ended in a range to a file, an endpoint or a topic. Resolves to the exit code. */
 export const exportOpenLineage = async (world: World, options: OpenLineageOptions): Promise<number> => {
   return withStoredData(world, async (opened) => {
     let events = 0;
-    const target = /^https?:\/\//.test(options.out) ? httpTarget(options.out) : await fileTarget(options.out);
-    for await (const event of eventsOf(opened.store, options)) {
-      await target.write(event);
-      events += 1;
+    const target = await openTarget(world, options.out);
+    try {
+      for await (const event of eventsOf(opened.store, options)) {
+        await target.write(event);
+        events += 1;
+      }
+    } catch (error) {
+      await target.abandon();
+      throw error;
     }
     await target.close();
     world.print(`${events.toLocaleString('en-US')} events to ${options.out}`);
     return 0;
   });
 };
-
-interface Target {
-  readonly write: (event: OpenLineageEvent) => Promise<void>;
-  readonly close: () => Promise<void>;
-}
-
-const fileTarget = async (path: string): Promise<Target> => {
-  const file = createWriteStream(path);
-  await once(file, 'open').catch((cause: unknown) => {
-    const value = `${path} (${cause instanceof Error ? cause.message : String(cause)})`;
-    throw new ConfigError([{ key: '--out', value, allowed: 'a file that can be written, or http(s)://…' }]);
-  });
-  return {
-    write: async (event) => {
-      if (!file.write(`${JSON.stringify(event)}\n`)) await once(file, 'drain');
-    },
-    close: async () => {
-      file.end();
-      await once(file, 'finish');
-    },
-  };
-};
-
-const httpTarget = (url: string): Target => ({
-  write: async (event) => {
-    const { status, text } = await postJson(url, event);
-    if (status < 300) return;
-    // An event is its run and type: sent again after a failure, it says the same once more.
-    const retryable = status >= 500 || status === 429;
-    throw new TransportError('HTTP_UNAVAILABLE', `${url} answered ${status}: ${text.slice(0, 200)}`, { retryable });
-  },
-  close: async () => {},
-});
 
 /** Every event of every run, runs in the order they ended. */
 export async function* eventsOf(
