@@ -25,6 +25,7 @@ export type EdgeType = (typeof EDGE_TYPES)[number];
  * 'sums_only': the model was named by a step that repeats or sums calls, no call itself was told;
  * 'sql_unparsed': no grammar took the statement: tables by their words alone, or the database as a whole;
  * 'from_arguments': the arguments of a tool name the data, nothing says of which database;
+ * 'declared': the catalogue of tools says so, no telemetry does;
  * 'failed': every step that tells it failed: it was tried, no data flowed.
  */
 export const EDGE_FLAGS = [
@@ -34,6 +35,7 @@ export const EDGE_FLAGS = [
   'sums_only',
   'sql_unparsed',
   'from_arguments',
+  'declared',
   'failed',
 ] as const;
 export type EdgeFlag = (typeof EDGE_FLAGS)[number];

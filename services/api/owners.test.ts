@@ -47,7 +47,7 @@ describe('a catalog file', () => {
       'c.yaml:6 owners.4.scope.label | {"a":"b","c":"d"} | one label, such as {squad: core}',
       'c.yaml:7 owners.5.scope.tenant | "a|b" | a tenant: letters, digits and .@_-, 64 at most',
       'c.yaml:8 owners.6.scope.servce | unknown key | tenant, service, agent, workflow, user, label',
-      'c.yaml:9 teams | unknown key | owners',
+      'c.yaml:9 teams | unknown key | owners, tools',
     ]);
     expect(problemsOf('owners: [')).toEqual([expect.stringContaining('valid YAML')]);
   });

@@ -51,7 +51,9 @@ const OWNER = z
   .refine(({ team, cost_centre }) => team !== undefined || cost_centre !== undefined, 'a team or a cost_centre');
 
 const FILE = z.strictObject({
-  owners: z.array(OWNER).max(OWNERS_MAX, `${OWNERS_MAX} owners at most`).nullable(),
+  owners: z.array(OWNER).max(OWNERS_MAX, `${OWNERS_MAX} owners at most`).nullish(),
+  // What tools read and write is read by lineage.
+  tools: z.unknown().optional(),
 });
 
 /** Owners, or everything that is wrong with them, each with file and line. */
@@ -65,7 +67,7 @@ export const readOwners = (file: string, yaml: string): OwnersRead => {
     schema: FILE,
     empty: { owners: [] },
     noun: 'a list of owners',
-    keysAt: (path) => (path.length === 0 ? 'owners' : knownKeys(path)),
+    keysAt: (path) => (path.length === 0 ? 'owners, tools' : knownKeys(path)),
   });
   if (read.kind === 'wrong') return read;
   return { kind: 'ok', owners: (read.value.owners ?? []).map(ownerOf) };

@@ -1,4 +1,3 @@
-import { TOPICS } from '../../schemas/topics.ts';
 import type { Budget } from '../alerter/budgets/budget.ts';
 import type { ApiDeps } from '../api/deps.ts';
 import type { Owner } from '../api/owners.ts';
@@ -9,7 +8,7 @@ import type { PriceBook } from '../ledger/prices/price.ts';
 import { createPricesInForce, type PricesInForce } from '../ledger/prices/prices-in-force.ts';
 import { createPriceBook } from '../ledger/prices/registry.ts';
 import { priceStored } from '../ledger/stored-usage.ts';
-import { createLineageFold } from '../lineage/fold.ts';
+import type { ToolCatalogue } from '../lineage/tool-catalogue.ts';
 import { createNormalizerTask } from '../normalizer/service.ts';
 import type { DiskReserve } from '../receiver/disk-reserve.ts';
 import { createReceiver, type Receiver } from '../receiver/service.ts';
@@ -17,13 +16,13 @@ import { createRollupService } from '../rollup/service.ts';
 import type { Access } from '../runtime/access.ts';
 import type { PipelineReport } from '../runtime/pipeline.ts';
 import type { EventLog, RuleFiles, Service, Store } from '../runtime/ports.ts';
-import { createFoldTask } from '../runtime/stream/fold-task.ts';
 import { createPace, type Pace } from '../runtime/stream/pace.ts';
 import { createStreamService, type StreamService } from '../runtime/stream/service.ts';
 import type { StreamTask } from '../runtime/stream/types.ts';
 import { alerterOf } from './alerter.ts';
 import { reservedLog } from './disk-reserve.ts';
 import { ledgerOf, ledgerTaskOf } from './ledger.ts';
+import { lineageOf, lineageTaskOf } from './lineage.ts';
 import { policyOf } from './policy.ts';
 import type { World } from './world.ts';
 
@@ -40,6 +39,8 @@ export interface Adapters {
   readonly prices?: LoadedBook;
   /** Where `prices` came from, to be looked at again; absent or null: they stay as they are. */
   readonly priceFiles?: RuleFiles | null;
+  /** What tools are said to read and write; absent: nothing is said of any. */
+  readonly tools?: ToolCatalogue;
   /** Watches the disk for who takes telemetry in; absent or null: none of it is ours. */
   readonly reserve?: DiskReserve | null;
   /** Shared by the streams of this process; absent: each goes by itself. */
@@ -143,6 +144,7 @@ export const streamServiceOf = (
   const paced = { ...settings, pace };
   if (name === 'policy') return policyOf(world, adapters, paced);
   if (name === 'ledger') return ledgerOf(world, adapters, paced);
+  if (name === 'lineage') return lineageOf(world, adapters, paced);
   return createStreamService({ ...adapters, ...portsOf(world) }, taskOf(name, world, adapters), paced);
 };
 
@@ -150,7 +152,7 @@ export const streamServiceOf = (
 export const taskOf = (
   name: Exclude<StreamServiceName, 'alerter' | 'policy'>,
   world: World,
-  adapters: Pick<Adapters, 'store' | 'prices'>,
+  adapters: Pick<Adapters, 'store' | 'prices' | 'tools'>,
 ): StreamTask => {
   switch (name) {
     case 'normalizer':
@@ -161,7 +163,7 @@ export const taskOf = (
     case 'ledger':
       return ledgerTaskOf(adapters.store, adapters.prices);
     case 'lineage':
-      return createFoldTask(createLineageFold(), [TOPICS.steps], { store: adapters.store });
+      return lineageTaskOf(adapters.store, adapters.tools);
   }
 };
 

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { type Owner, readOwners } from '../api/owners.ts';
+import { NO_TOOLS, readTools, type ToolCatalogue } from '../lineage/tool-catalogue.ts';
 import { CONFIG, type Config } from '../runtime/config-schema.ts';
 import { ConfigError } from '../runtime/errors.ts';
 
@@ -13,6 +14,15 @@ export const openOwners = ({ catalog }: Config): readonly Owner[] => {
   const read = readOwners(file, textOf(file));
   if (read.kind === 'wrong') throw new ConfigError(read.problems);
   return read.owners;
+};
+
+/** Reads what tools are said to read and write, before anything starts. Throws ConfigError as `openOwners`. */
+export const openTools = ({ catalog }: Config): ToolCatalogue => {
+  const { file } = catalog;
+  if (file === '' || (file === DEFAULT_FILE && !existsSync(file))) return NO_TOOLS;
+  const read = readTools(file, textOf(file));
+  if (read.kind === 'wrong') throw new ConfigError(read.problems);
+  return read.catalogue;
 };
 
 const textOf = (file: string): string => {

@@ -6,7 +6,7 @@ import { drainAll, endsBeforeStop, startAll } from './deadline.ts';
 import { diskReserveOf } from './disk-reserve.ts';
 import { openAccess } from './open-access.ts';
 import { openBudgets } from './open-budgets.ts';
-import { openOwners } from './open-catalog.ts';
+import { openOwners, openTools } from './open-catalog.ts';
 import { healthDoorsOf } from './open-health.ts';
 import { openLog } from './open-log.ts';
 import { openPrices, priceFilesOf } from './open-prices.ts';
@@ -22,6 +22,7 @@ export const runService = async (world: World, name: string): Promise<number> =>
   const access = openAccess(world.config);
   const budgets = name === 'alerter' ? openBudgets(world.config) : [];
   const owners = name === 'api' ? openOwners(world.config) : [];
+  const tools = name === 'lineage' ? { tools: openTools(world.config) } : {};
   // A mistake in a price file must not keep a door from taking telemetry in.
   const prices = PRICES_READ_BY.has(name) ? { prices: await openPrices(world.config) } : {};
   const start: Start = {
@@ -29,6 +30,7 @@ export const runService = async (world: World, name: string): Promise<number> =>
     access,
     budgets,
     owners,
+    ...tools,
     ...prices,
     looks: [async () => ({ name, state: 'starting', detail: 'opening' })],
   };
@@ -53,6 +55,7 @@ interface Start {
   readonly access: Adapters['access'];
   readonly budgets: Adapters['budgets'];
   readonly owners: Adapters['owners'];
+  readonly tools?: NonNullable<Adapters['tools']>;
   readonly prices?: NonNullable<Adapters['prices']>;
   looks: readonly (() => Promise<HealthCheck>)[];
 }
@@ -63,7 +66,7 @@ const runOnLog = async (
   start: Start,
   doors: ReturnType<typeof healthDoorsOf>,
 ): Promise<number> => {
-  const { name, access, budgets, owners, prices } = start;
+  const { name, access, budgets, owners, tools, prices } = start;
   const crash = new AbortController();
   const opened = name === 'receiver' ? null : await openClientStore(world);
   try {
@@ -79,6 +82,7 @@ const runOnLog = async (
       access,
       budgets,
       owners,
+      ...(tools === undefined ? {} : { tools }),
       ...(prices === undefined ? {} : { prices, priceFiles: priceFilesOf(world.config) }),
       reserve,
     };

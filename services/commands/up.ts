@@ -14,7 +14,7 @@ import { untilEnginePlaceIsFree } from './engine-place.ts';
 import { untilIdle } from './idle-watch.ts';
 import { openAccess } from './open-access.ts';
 import { openBudgets } from './open-budgets.ts';
-import { openOwners } from './open-catalog.ts';
+import { openOwners, openTools } from './open-catalog.ts';
 import { openLog } from './open-log.ts';
 import { openPrices, priceFilesOf } from './open-prices.ts';
 import { type OpenStore, openServingStore, requireSchema } from './open-store.ts';
@@ -48,6 +48,7 @@ export const up = async (world: World, options: UpOptions): Promise<number> => {
   const access = openAccess(world.config);
   const budgets = openBudgets(world.config);
   const owners = openOwners(world.config);
+  const tools = openTools(world.config);
   const prices = await openPrices(world.config);
   const priceFiles = priceFilesOf(world.config);
   await untilEnginePlaceIsFree(world);
@@ -56,7 +57,7 @@ export const up = async (world: World, options: UpOptions): Promise<number> => {
   const readonlyStore = createDeferredStore();
   const reserve = diskReserveOf(world, log, { isTeller: true, isStoreHere: true });
   const pace = createPace(world.clock);
-  const adapters = { log, store, readonlyStore, access, budgets, owners, prices, priceFiles, reserve, pace };
+  const adapters = { log, store, readonlyStore, access, budgets, owners, tools, prices, priceFiles, reserve, pace };
   const streams = STREAM_SERVICES.map((name) => streamServiceOf(name, world, adapters, onCrash));
   const receiver = receiverOf(world, adapters);
   const report = (): PipelineReport => ({

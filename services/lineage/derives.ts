@@ -68,6 +68,10 @@ const edgeOf = (
 
 const flagsOf = (read: Flow, write: Flow): readonly EdgeFlag[] => [...new Set([...read.flags, ...write.flags])].sort();
 
+/** Whoever says of a tool what it reads and writes says nothing of which went into which. */
+const levelOf = (read: Flow, write: Flow): 'value' | 'context' =>
+  [...read.flags, ...write.flags].includes('declared') ? 'context' : 'value';
+
 /** `INSERT INTO b SELECT … FROM a`: the statement says it itself. */
 const sameStatement = (flows: readonly Flow[]): readonly DesiredEdge[] => {
   const told = flows.filter(({ statement }) => statement !== null);
@@ -81,7 +85,10 @@ const sameStatement = (flows: readonly Flow[]): readonly DesiredEdge[] => {
         writes
           .filter((write) => keyOf(write) !== keyOf(read))
           .map((write) =>
-            edgeOf(read.node, write, 'value', { flags: flagsOf(read, write), to_fields: ['by=statement'] }),
+            edgeOf(read.node, write, levelOf(read, write), {
+              flags: flagsOf(read, write),
+              to_fields: ['by=statement'],
+            }),
           ),
       );
   });

@@ -153,6 +153,9 @@ const judgeTouches = ({ judge, step, said, place, actor, edge }: Maker): void =>
   }));
 };
 
+/** Of data that the tool itself tells, or a catalogue tells of it: what the client of the database tells counts for more. */
+const SECOND_HAND: ReadonlySet<string> = new Set(['from_arguments', 'declared']);
+
 /** Collects what a step touched for the flow of data, and with `edge` the edges that say so. */
 const takeFlows = (
   judge: Judge,
@@ -165,7 +168,7 @@ const takeFlows = (
   for (const touch of said.touches) {
     const flow = flowOf(touch, step, said, place, tool);
     const told = edge(touch);
-    if (touch.flags?.includes('from_arguments') === true && tool !== null) {
+    if (touch.flags?.some((flag) => SECOND_HAND.has(flag)) === true && tool !== null) {
       judge.guesses.push({ tool, edge: told, flow });
       continue;
     }

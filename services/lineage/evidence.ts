@@ -42,8 +42,8 @@ export interface Said {
   readonly gave?: readonly string[];
 }
 
-/** Lineage's share of a step. */
-export const evidenceOf = (step: AgentStep): Evidence => {
+/** Lineage's share of a step. `declared`: what the tool it calls is said to touch. */
+export const evidenceOf = (step: AgentStep, declared: readonly Touch[] = []): Evidence => {
   const said: Said = {
     agent: agentOf(step),
     agent_id: cleanName(step.agent_id),
@@ -51,7 +51,7 @@ export const evidenceOf = (step: AgentStep): Evidence => {
     model: modelOf(step),
     user: cleanName(step.on_behalf_of) ?? cleanName(step.user_id),
     hand_off: handOffOf(step),
-    touches: touchesOf(step),
+    touches: touchesOf(step, declared),
     links: step.step_kind === 'agent' || step.step_kind === 'delegation' ? linksOf(step) : [],
     ...printsOf(step),
   };

@@ -7,12 +7,15 @@ import { addEdge, type Edges } from './edges.ts';
 import { charsOf, type Evidence, evidenceOf, preferCopy } from './evidence.ts';
 import { boundEdges, LINEAGE_LIMITS, type LineageLimits } from './limits.ts';
 import { type LineageState, splitKey } from './state.ts';
+import type { ToolCatalogue } from './tool-catalogue.ts';
 
 /** The batch a fold is stepping through; the same at every replay. */
 export interface StepContext {
   readonly batchId: string;
   /** Log time: the only clock a row gets. */
   readonly loggedAtMs: number;
+  /** What tools are said to touch; absent: nothing is said of any. */
+  readonly tools?: ToolCatalogue | undefined;
 }
 
 /**
@@ -26,23 +29,28 @@ export const stepRun = (
   limits: LineageLimits = LINEAGE_LIMITS,
 ): { readonly state: LineageState; readonly tables: readonly TableRows[] } => {
   const [tenantId, runId] = splitKey(state.key);
-  const { steps, chars, beyond } = takeIn(state, inputs, limits);
+  const { steps, chars, beyond } = takeIn(state, inputs, context.tools, limits);
   const spilled = spill(state.spilled, runId, steps, beyond, limits);
   const desired = boundEdges(joined(desiredEdges(runId, steps.values()), spilled), runId, limits);
   const moment = { tenantId, runId, batchId: context.batchId, at: utcMillis(context.loggedAtMs) };
   const { rows, set, floor } = setDifference(state, desired, moment, limits.takenBackMax);
   return {
-    state: { key: state.key, steps, chars, set, floor, spilled },
+    state: { key: state.key, steps, chars, set, floor, spilled, tools: context.tools?.hash ?? state.tools },
     tables: [{ table: 'lineage_edges', identity: ['edge_id'], rows: rows.map((row) => ({ ...row })) }],
   };
 };
 
-const takeIn = (held: LineageState, inputs: readonly AgentStep[], limits: LineageLimits) => {
+const takeIn = (
+  held: LineageState,
+  inputs: readonly AgentStep[],
+  tools: ToolCatalogue | undefined,
+  limits: LineageLimits,
+) => {
   const steps = new Map(held.steps);
   let chars = held.chars;
   const beyond = new Map<string, Evidence>();
   for (const input of inputs) {
-    const evidence = evidenceOf(input);
+    const evidence = evidenceOf(input, tools?.touchesOf(input));
     const known = steps.get(evidence.step_id);
     const room = limits.stepsMax + (evidence.said === null ? 0 : limits.tellingReserve);
     const kept = known === undefined ? evidence : preferCopy(known, evidence);

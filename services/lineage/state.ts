@@ -23,6 +23,8 @@ export interface LineageState {
   readonly floor: number;
   /** Edges told by steps that are not held. */
   readonly spilled: Edges;
+  /** What was said of tools when it was stepped last, by its hash: a batch whose intent is lost is known by it. */
+  readonly tools: string;
 }
 
 /** A run of which nothing is known yet. */
@@ -33,6 +35,7 @@ export const emptyState = (key: string): LineageState => ({
   set: new Map(),
   floor: 0,
   spilled: new Map(),
+  tools: '',
 });
 
 /** `tenant|run_id`: a tenant has no bar in its name. */
@@ -63,6 +66,8 @@ interface StoredState {
   /** Chars and floor; states written before these were counted have neither. */
   readonly c?: number;
   readonly f?: number;
+  /** Hash of the catalogue of tools; states written before there was one have none. */
+  readonly r?: string;
   readonly e: readonly StoredStep[];
   readonly s: readonly (readonly [key: string, revision: number, edge: DesiredEdge | null])[];
   readonly x: readonly (readonly [key: string, edge: DesiredEdge])[];
@@ -82,6 +87,7 @@ export const serialiseState = (state: LineageState): string => {
     k: state.key,
     c: state.chars,
     f: state.floor,
+    ...(state.tools === '' ? {} : { r: state.tools }),
     e: byKey(state.steps).map(([, step]) => encodeStep(step, ref)),
     s: byKey(state.set).map(([key, { revision, edge }]) => [key, revision, edge]),
     x: byKey(state.spilled).map(([key, edge]) => [key, edge]),
@@ -129,5 +135,6 @@ export const parseState = (text: string): LineageState => {
     set: new Map(stored.s.map(([key, revision, edge]) => [key, { revision, edge }])),
     floor: stored.f ?? 0,
     spilled: new Map(stored.x),
+    tools: stored.r ?? '',
   };
 };

@@ -12,7 +12,7 @@ export interface Touch {
   /** `key=value`. */
   readonly fields: readonly string[];
   /** What is rough about it; absent: nothing. */
-  readonly flags?: readonly (TouchFlag | 'failed')[];
+  readonly flags?: readonly (TouchFlag | 'declared' | 'failed')[];
   /** Which statement of the step: what one statement reads goes into what it writes. Absent: nothing says so. */
   readonly statement?: number;
 }
@@ -20,9 +20,12 @@ export interface Touch {
 /** RFC 9110, 9.2.1: methods that ask for nothing but an answer. */
 const SAFE_METHOD = /^(?:GET|HEAD|OPTIONS|TRACE)$/i;
 
-/** Everything a step's facts say it touched, or tried to. */
-export const touchesOf = (step: AgentStep): readonly Touch[] => {
-  const told = [...dataTouches(step), ...egressTouch(step), ...resourceTouch(step), ...toldTouches(step)];
+/** Everything a step's facts say it touched, or tried to, and what is `declared` of the tool it calls. */
+export const touchesOf = (step: AgentStep, declared: readonly Touch[] = []): readonly Touch[] => {
+  const told = [
+    ...[...dataTouches(step), ...egressTouch(step), ...resourceTouch(step), ...toldTouches(step)],
+    ...declared,
+  ];
   return step.status === 'error'
     ? told.map((touch) => ({ ...touch, flags: [...(touch.flags ?? []), 'failed'] }))
     : told;

@@ -84,6 +84,7 @@ const FLAG_WORDS: Readonly<Record<string, string>> = {
   sums_only: 'told by a sum, not by a call',
   sql_unparsed: 'a statement nobody could parse',
   from_arguments: 'named in arguments: of which database is not known',
+  declared: 'the catalogue of tools says so, no telemetry does',
   failed: 'tried, and failed',
 };
 
