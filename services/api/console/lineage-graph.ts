@@ -43,7 +43,7 @@ const fitted = (text: string): string => {
 export const lineageGraph = (graph: DrawnGraph): Html => {
   const { boxes, edges, more, width, height } = layoutOf(graph.nodes, graph.edges);
   const labels = new Map(graph.nodes.map((node) => [node.key, plainLabel(node.label)]));
-  return html`<div class="scroll lineage-scroll" tabindex="0" role="group" aria-label="Lineage as a picture; the table below says the same"><svg class="lineage" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}">
+  return html`<div class="scroll lineage-scroll" tabindex="0" role="group" aria-label="Lineage as a picture; the table below says the same"><svg class="lineage${graph.nodes.some(({ isOnWay }) => isOnWay === true) && ' has-way'}" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}">
 <defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="9" markerHeight="9" markerUnits="userSpaceOnUse" orient="auto"><path d="M0 0.8 7 4 0 7.2z"/></marker></defs>
 ${edges.map((edge) => drawEdge(edge, labels))}
 ${boxes.map(({ node, at }) => drawNode(node, at))}
@@ -55,13 +55,13 @@ ${more.map(
 
 const drawEdge = (edge: PlacedEdge, labels: ReadonlyMap<string, string>): Html => {
   const words = `${labels.get(edge.from) ?? ''} ${edge.edge.replaceAll('_', ' ')} ${labels.get(edge.to) ?? ''}`;
-  return html`<path class="e ${edge.edge}${edge.isRough && ' rough'}" d="${edge.path}" marker-end="url(#tip)"><title>${words}</title></path>`;
+  return html`<path class="e ${edge.edge}${edge.isRough && ' rough'}${edge.isOnWay === true && ' way'}" d="${edge.path}" marker-end="url(#tip)"><title>${words}</title></path>`;
 };
 
 const drawNode = (node: DrawnNode, { x, y }: Point): Html => {
   const label = plainLabel(node.label);
   const inside = html`<title>${node.kind} ${label}</title><rect x="${x}" y="${y}" width="${BOX.width}" height="${BOX.height}" rx="6"/><rect class="bar" x="${x}" y="${y + 6}" width="4" height="${BOX.height - 12}" rx="2"/><svg x="${x + 13}" y="${y}" width="${BOX.width - 18}" height="${BOX.height}"><text class="what" y="14">${node.kind}</text><text y="30">${fitted(node.label)}</text></svg>`;
-  const shape = `node k-${node.kind}${node.isFocus ? ' focus' : ''}`;
+  const shape = `node k-${node.kind}${node.isFocus ? ' focus' : ''}${node.isOnWay === true ? ' way' : ''}`;
   return node.href === null
     ? html`<g class="${shape}">${inside}</g>`
     : html`<a class="${shape}" href="${node.href}" aria-label="${node.kind} ${label}">${inside}</a>`;

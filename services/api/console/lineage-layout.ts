@@ -9,6 +9,8 @@ export interface DrawnNode {
   readonly href: string | null;
   /** The node the page is about. */
   readonly isFocus: boolean;
+  /** On the way that was asked for: always drawn. */
+  readonly isOnWay?: boolean;
 }
 
 export interface DrawnEdge {
@@ -17,6 +19,8 @@ export interface DrawnEdge {
   readonly edge: string;
   /** The telemetry leaves something out: drawn open. */
   readonly isRough: boolean;
+  /** Part of the way that was asked for. */
+  readonly isOnWay?: boolean;
 }
 
 /** Boxes one layer shows; more of them are lines nobody can follow, and the table below has them all. */
@@ -121,7 +125,10 @@ const columnsOf = (nodes: readonly DrawnNode[], edges: readonly DrawnEdge[]): re
       const weights = new Map(
         layer.map((node) => {
           const met = others.get(node.key) ?? [];
-          return [node, [node.isFocus ? 1 : 0, met.filter((key) => shown.has(key)).length, met.length]] as const;
+          return [
+            node,
+            [node.isFocus || node.isOnWay === true ? 1 : 0, met.filter((key) => shown.has(key)).length, met.length],
+          ] as const;
         }),
       );
       const kept = [...layer]

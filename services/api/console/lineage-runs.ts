@@ -13,7 +13,7 @@ export const mergeRuns = (
   href: string | null,
 ): { readonly nodes: readonly DrawnNode[]; readonly edges: readonly DrawnEdge[] } => {
   const runs = Map.groupBy(
-    nodes.filter((node) => node.kind === 'run' && !node.isFocus),
+    nodes.filter((node) => node.kind === 'run' && !node.isFocus && node.isOnWay !== true),
     (node) => node.layer,
   );
   const merged = new Map<string, DrawnNode>();
@@ -29,7 +29,13 @@ export const mergeRuns = (
     const [from, to] = [endOf(edge.from), endOf(edge.to)];
     const key = `${from}\n${to}\n${edge.edge}`;
     if (from !== to || edge.from === edge.to)
-      drawn.set(key, { ...edge, from, to, isRough: edge.isRough || drawn.get(key)?.isRough === true });
+      drawn.set(key, {
+        ...edge,
+        from,
+        to,
+        isRough: edge.isRough || drawn.get(key)?.isRough === true,
+        ...(edge.isOnWay === true || drawn.get(key)?.isOnWay === true ? { isOnWay: true } : {}),
+      });
   }
   return {
     nodes: [...nodes.filter((node) => !merged.has(node.key)), ...new Set(merged.values())],

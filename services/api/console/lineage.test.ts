@@ -64,6 +64,40 @@ test('the page of a data set says who touched it, what is not told, from what, a
   expect(source.body).toMatch(/Can have got to<\/h2><span class="note">1 node/);
 });
 
+describe('the way from a node to another', () => {
+  const page = async (node: string, to: string): Promise<string> => {
+    const query = new URLSearchParams({ node, to, tenant: 'demo' });
+    const { body, statusCode } = await get(`/lineage?${query}`);
+    expect(statusCode).toBe(200);
+    return body;
+  };
+  const marked = (body: string): readonly (string | undefined)[] =>
+    [...body.matchAll(/class="node k-\w+[^"]* way"[^>]*>\s*<title>([^<]*)</g)].map(([, title]) => title);
+
+  test('of data is the one it went in time, from either end, and is marked', async () => {
+    const down = await page('dataset:raw <b>', 'dataset:mart');
+    expect(marked(down).sort()).toEqual(['dataset mart', 'dataset raw &lt;b&gt;']);
+    expect(down.match(/class="e derives way"/g)).toHaveLength(1);
+    expect(down).toMatch(/class="lineage-way"><li>.*raw &lt;b&gt;.*derives.*mart/s);
+    const up = await page('dataset:mart', 'dataset:raw <b>');
+    expect(up).toContain('the other way round');
+    expect(marked(up)).toHaveLength(2);
+  });
+
+  test('is drawn although its nodes are few among hundreds, and names stay text', async () => {
+    const body = await page(`agent:${HOSTILE}`, 'tool:tool 187');
+    expect(marked(body)).toContain('tool tool 187');
+    expect(body).not.toContain('<script>alert');
+  });
+
+  test('that nobody tells is said to be untold; a part of a name lists the nodes it may mean', async () => {
+    expect(await page('dataset:mart', 'dataset:nowhere')).toContain('Nothing told is not the same');
+    expect(await page(`agent:${HOSTILE}`, 'L 18')).toContain('>tool:tool 187</a>');
+    expect(await page('dataset:mart', '<img src=x>')).not.toContain('<img src=x');
+    expect(await page('dataset:mart', 'dataset:mart')).toContain('has “dataset:mart” in its name');
+  });
+});
+
 describe('the lineage of a run', () => {
   test('shows hostile names as text, in the picture and in the table', async () => {
     const { body, statusCode } = await get(`/runs/${RICH_RUN}?view=lineage`);

@@ -1,4 +1,5 @@
 import { nodeText, parseNode, readNodeTenants, type Walk, walkLineage } from '../../lineage-reads.ts';
+import type { Way } from '../../lineage-way.ts';
 import { type EdgeRow, type NodeName, type NodeRow, nodesQuery } from '../../queries/lineage.ts';
 import { read } from '../../reads.ts';
 import { onlyTenant } from '../../tenant-scope.ts';
@@ -11,6 +12,7 @@ import { edgeWords, nodeCell, nodeLabel, nodeLink, RUN_FILTER } from '../lineage
 import { mergeRuns } from '../lineage-runs.ts';
 import { linkTo, RANGES, rangeChoice, runLink, runsLink, type View } from '../view.ts';
 import { dataSections } from './lineage-touches.ts';
+import { askedWay, waySection } from './lineage-way.ts';
 import { readTenants } from './tenants.ts';
 
 const NODES_OF_PAGE = 100;
@@ -32,13 +34,15 @@ const nodePage = async (view: View, node: NodeName): Promise<string> => {
   if (tenants.length > 1) return page(view, { ...options, body: chooseTenant(view, node, options.tenants) });
   const { tenant_id: tenant } = onlyTenant(tenants, nodeText(node));
   const depth = DEPTHS.find((known) => known === view.params['depth']) ?? '2';
-  const [walk, data] = await Promise.all([
+  const [walk, data, asked] = await Promise.all([
     walkLineage(context, { tenant, node, direction: 'both', depth: Number(depth), range }),
     dataSections(view, tenant, node),
+    askedWay(view, tenant, node),
   ]);
+  const way = asked?.way ?? null;
   return page(view, {
     ...options,
-    body: html`${head(view, tenant, node, walk)}${depthPicker(view, depth)}${data}${picture(view, tenant, node, walk)}${edgesSection(view, tenant, node, walk)}`,
+    body: html`${head(view, tenant, node, walk)}${depthPicker(view, depth)}${data}${waySection(view, tenant, node, walk, asked)}${picture(view, tenant, node, way?.walk ?? walk, way)}${edgesSection(view, tenant, node, walk)}`,
   });
 };
 
@@ -58,11 +62,11 @@ const depthPicker = (view: View, depth: string): Html =>
       html`<a class="chip${known === depth && ' on'}" href="${linkTo('/lineage', { ...view.params, depth: known })}"${known === depth && html` aria-current="true"`}>${known === '1' ? '1 edge' : `${known} edges`}</a>`,
   )}</nav>`;
 
-const picture = (view: View, tenant: string, node: NodeName, walk: Walk): Html => {
+const picture = (view: View, tenant: string, node: NodeName, walk: Walk, way: Way | null): Html => {
   const least = Math.min(0, ...walk.distances.values());
   const nodes: readonly DrawnNode[] = [...walk.distances].map(([key, distance]) => {
     const found = parseNode(key);
-    const isFocus = distance === 0;
+    const isFocus = key === nodeText(node);
     return {
       key,
       kind: found.kind,
@@ -70,6 +74,7 @@ const picture = (view: View, tenant: string, node: NodeName, walk: Walk): Html =
       layer: distance - least,
       href: isFocus || found.id === '*' ? null : nodeLink(view, tenant, found),
       isFocus,
+      isOnWay: way?.nodes.has(key) === true,
     };
   });
   const edges: readonly DrawnEdge[] = walk.edges.map((edge) => ({
@@ -77,10 +82,11 @@ const picture = (view: View, tenant: string, node: NodeName, walk: Walk): Html =
     to: nodeText({ kind: edge.to_kind, id: edge.to_id }),
     edge: edge.edge,
     isRough: false,
+    isOnWay: way?.edges.has(edge) === true,
   }));
   const filter = RUN_FILTER[node.kind];
   const runs = filter === null ? '#edges' : runsLink(view, { tenant, [filter]: node.id });
-  return html`<section class="wide"><header><h2>Up and down</h2><span class="note">${plural(nodes.length - 1, 'node')} around it, ${plural(edges.length, 'edge')}${walk.truncated && ', cut: there are more'}</span></header>${lineageGraph({ ...mergeRuns(nodes, edges, runs), moreHref: '#edges' })}${lineageLegend(edges)}
+  return html`<section class="wide"><header><h2>${way === null ? 'Up and down' : 'The way'}</h2><span class="note">${plural(nodes.length - 1, 'node')} around it, ${plural(edges.length, 'edge')}${walk.truncated && ', cut: there are more'}</span></header>${lineageGraph({ ...mergeRuns(nodes, edges, runs), moreHref: '#edges' })}${lineageLegend(edges)}
 <ul class="lineage-notes"><li>Left: what calls, uses and touches ${nodeText(node)}; right: what it calls, uses and touches. A way through a shared node may join different runs.</li></ul></section>`;
 };
 
