@@ -1,3 +1,4 @@
+import { capacity } from './cost/capacity.ts';
 import { COST_PANELS, COST_UID } from './cost/panel-ids.ts';
 import { SHARE_STEPS, USED_STEPS } from './parts/colours.ts';
 import type { DashboardSpec } from './parts/dashboard.ts';
@@ -294,5 +295,6 @@ export const cost: DashboardSpec = {
     { height: 9, panels: byDimension.slice(3, 6) },
     { height: 9, panels: [...byDimension.slice(6), dearestRuns] },
     { height: 9, panels: unknown },
+    { height: 6, panels: [capacity] },
   ],
 };

@@ -10,10 +10,11 @@ const TABLES = {
   budget_status: 'u',
   audit_results: 'a',
   brakes: 'k',
+  prices: 'p',
 } as const;
 export type TableName = keyof typeof TABLES;
 
-const VERSIONED: ReadonlySet<TableName> = new Set<TableName>(['runs', 'incidents', 'budget_status']);
+const VERSIONED: ReadonlySet<TableName> = new Set<TableName>(['runs', 'incidents', 'budget_status', 'prices']);
 
 export interface Select {
   readonly from: TableName;

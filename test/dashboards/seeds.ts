@@ -1,3 +1,5 @@
+import { loadPriceBook } from '../../services/ledger/prices/book.ts';
+import { createPriceBookStore } from '../../services/ledger/prices/book-store.ts';
 import type { Row, Store } from '../../services/runtime/ports.ts';
 import { utcMillis } from '../../services/runtime/stream/time.ts';
 import { insertRows, seedRows } from '../support/seed-rows.ts';
@@ -158,4 +160,8 @@ export const seedEverything = async (store: Store, nowMs: number): Promise<void>
     },
     'dashboards-more',
   );
+  const day = new Date(nowMs - 7 * DAY_MS).toISOString().slice(0, 10);
+  const text = `capacity: [{id: units, provider: azure, model: gpt-4.1, units: 2, per_unit_hour: 1.25, effective_from: ${day}}]`;
+  const book = loadPriceBook([{ path: 'seed.yaml', text, problem: null }]);
+  if (book.kind === 'loaded') await createPriceBookStore(store).keep(book, nowMs, new AbortController().signal);
 };
