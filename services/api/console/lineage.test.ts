@@ -76,7 +76,7 @@ describe('the way from a node to another', () => {
 
   test('of data is the one it went in time, from either end, and is marked', async () => {
     const down = await page('dataset:raw <b>', 'dataset:mart');
-    expect(marked(down).sort()).toEqual(['dataset mart', 'dataset raw &lt;b&gt;']);
+    expect([...marked(down)].sort()).toEqual(['dataset mart', 'dataset raw &lt;b&gt;']);
     expect(down.match(/class="e derives way"/g)).toHaveLength(1);
     expect(down).toMatch(/class="lineage-way"><li>.*raw &lt;b&gt;.*derives.*mart/s);
     const up = await page('dataset:mart', 'dataset:raw <b>');

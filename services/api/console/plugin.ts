@@ -26,6 +26,7 @@ import { stepDetail } from './pages/step.ts';
 import { telemetryPage } from './pages/telemetry.ts';
 import { violationPage } from './pages/violation.ts';
 import { violationsPage } from './pages/violations.ts';
+import { workflowPathPage } from './pages/workflow-path.ts';
 import { rangeChoice, type View } from './view.ts';
 
 type PageOf = (view: View, request: FastifyRequest) => Promise<string> | string;
@@ -61,6 +62,7 @@ const PAGES: readonly PageEntry[] = [
   { path: '/prices', render: pricesPage },
   { path: '/policies', render: policiesPage },
   { path: '/lineage', render: lineagePage },
+  { path: '/workflow', render: workflowPathPage },
   { path: '/pipeline', render: pipelinePage },
   { path: '/telemetry', render: telemetryPage },
   { path: '/connect', render: connectPage, isBare: true },

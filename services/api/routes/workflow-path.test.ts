@@ -110,6 +110,16 @@ describe('GET critical-path of a workflow', () => {
     expect(found['unknown'].truncated).toBe(true);
   });
 
+  test('the console shows the same, and says what is not known', async () => {
+    const { body, statusCode } = await get(`/workflow?workflow=${encodeURIComponent(WORKFLOW)}`);
+    expect(statusCode).toBe(200);
+    expect(body).toContain('night&#39;s load/1');
+    expect(body).toMatch(/fetch.*58\.3 %.*search.*41\.7 %/s);
+    expect(body).toContain('not known');
+    expect((await get('/workflow?workflow=none')).body).toContain('It has no run');
+    expect((await get(`/runs?workflow=${encodeURIComponent(WORKFLOW)}`)).body).toContain('what they wait for');
+  });
+
   test('a workflow nobody has answers 404', async () => {
     expect((await get('/api/v1/critical-path?workflow=none')).statusCode).toBe(404);
     expect((await get('/api/v1/critical-path')).statusCode).toBe(400);

@@ -6,7 +6,7 @@ import { plural } from '../format.ts';
 import { type Html, html } from '../html.ts';
 import { page } from '../layout.ts';
 import { runsTable } from '../parts.ts';
-import { linkTo, RANGES, runsLink, type View } from '../view.ts';
+import { kept, linkTo, RANGES, runsLink, type View } from '../view.ts';
 import { readTenants } from './tenants.ts';
 
 const RUNS_OF_PAGE = 50;
@@ -42,7 +42,7 @@ export const runsPage = async (view: View): Promise<string> => {
     title: 'Runs',
     tenants,
     hasRange: true,
-    body: html`<section class="wide"><header><h1>Runs</h1><span class="note">${summary}</span></header>
+    body: html`<section class="wide"><header><h1>Runs</h1><span class="note">${summary}${filters.workflow !== undefined && html`; <a href="${linkTo('/workflow', { ...kept(view), workflow: filters.workflow })}">what they wait for</a>`}</span></header>
 ${filterBar(view, givenFilters(params))}
 ${shown.rows.length > 0 ? runsTable(view, shown.rows) : html`<p class="quiet pad">No run matches. ${range.name !== '30d' && html`<a href="${linkTo('/runs', { ...params, range: '30d' })}">Look at 30 days</a>, or `}<a href="${runsLink(view, {})}">clear the filters</a>.</p>`}
 <nav class="pages" aria-label="Pages of runs">${cursor !== undefined && html`<a href="${linkTo('/runs', { ...params, cursor: undefined })}">Newest</a>`}${shown.nextCursor !== null && html`<a rel="next" href="${linkTo('/runs', { ...params, cursor: shown.nextCursor })}">Older</a>`}</nav></section>`,
