@@ -1,75 +1,114 @@
-// How fast lineage answers over a large table. Usage: node test/bench/lineage-answers.ts [edges]
-// Rows are made by the engine itself, in the form the fold writes them: runs of ten edges over 30 days, 20,000 tables, each
-// run reads up to three tables, writes one and derives it; popularity falls off as the square root of the number. The
-// answers are those of the API, without a socket, each asked with nothing cached by us.
+/**
+ * How fast lineage answers over a large table, and what it costs to write it: `node test/bench/lineage-answers.ts --edges
+ * 10000000`. Rows are made by the engine itself, in the form the fold writes them: runs of ten edges over 30 days, 20,000
+ * tables, each run reads three of them, writes one and derives it; popularity falls off as the square root of the number.
+ * Beside them lie the spans of the last day, as many as there are edges of a day. The answers are those of the API, whole,
+ * without a socket, nothing cached by us; they are asked once the merges of the load have ended.
+ */
 import { z } from 'zod';
 import { systemClock } from '../../services/runtime/clock.ts';
 import { testApi } from '../support/api.ts';
 import { startTestEngine } from '../support/engine.ts';
+import { DAYS, dataset, edgesSql, spansSql } from './lineage-rows.ts';
+import { cpuSeconds } from './process-figures.ts';
+import { benchOptions, machine, type Row, report, say } from './report.ts';
+import { median } from './statistics.ts';
 
-const edges = Number(process.argv[2] ?? 10_000_000);
-const PIECE = 1_000_000;
-const ROUNDS = 5;
+const options = benchOptions({ edges: '10000000', rounds: '7' }, { edges: '300000', rounds: '3' });
+const edges = options.count('edges');
+const PIECE = 500_000;
+/** Longest wait for merges: then the figures are what they are while it merges. */
+const MERGE_POLLS_MAX = 600;
+const where = machine();
 const engine = await startTestEngine();
-const app = testApi(engine.store);
+const { store } = engine;
+const app = testApi(store);
 const nowMs = systemClock.nowMs();
-
-const table = (salt: string): string => `toUInt32(pow(cityHash64(run, '${salt}') % 10000 / 10000, 2) * 20000)`;
-const id = (salt: string): string => `concat('postgres://db:5432/wh.public.t', toString(${table(salt)}))`;
+const engineMs = (): number => cpuSeconds(engine.engine.pid() ?? 0) * 1_000;
 
 const began = performance.now();
-for (let from = 0; from < edges; from += PIECE) {
-  await engine.store.command(`INSERT INTO lineage_edges
-SELECT lower(hex(cityHash64(number, 1))) AS edge_id, 'bench' AS tenant_id,
-  fromUnixTimestamp64Micro(toInt64(${nowMs - 86_400_000 * 30} + intDiv(run * 86400000 * 30, ${Math.ceil(edges / 10)})) * 1000 + kind * 1000, 'UTC') AS ts,
-  lower(hex(MD5(toString(run)))) AS run_id, run_id AS trace_id, lower(hex(cityHash64(number, 2))) AS span_id, span_id AS step_id,
-  multiIf(kind IN (0, 1), 'agent', kind = 9, 'run', kind < 6, 'tool', 'dataset') AS from_kind,
-  multiIf(kind IN (0, 1), agent, kind = 9, run_id, kind < 6, tool, kind = 6, ${id('a')}, kind = 7, ${id('b')}, ${id('c')}) AS from_id,
-  if(kind BETWEEN 2 AND 5, [concat('agent=', agent)], []) AS from_fields,
-  multiIf(kind = 0, 'user', kind = 1, 'tool', kind = 9, 'agent', 'dataset') AS to_kind,
-  multiIf(kind = 0, concat('user-', toString(run % 5000)), kind = 1, tool, kind = 9, agent, kind = 2, ${id('a')}, kind = 3, ${id('b')}, kind = 4, ${id('c')}, ${id('w')}) AS to_id,
-  ['namespace=postgres://db:5432'] AS to_fields,
-  multiIf(kind = 0, 'acts_for', kind = 1, 'invokes', kind = 9, 'invokes', kind = 5, 'writes', kind < 5, 'reads', 'derives') AS edge,
-  ['order', 'context', 'value'][1 + kind % 3] AS evidence_level, [] AS flags, 1 AS weight, NULL AS reverses_edge_id, 'bench' AS batch_id,
-  fromUnixTimestamp64Milli(toInt64(${nowMs}), 'UTC') AS logged_at
-FROM (
-  SELECT number, intDiv(number, 10) AS run, number % 10 AS kind,
-    concat('agent-', toString(run % 100)) AS agent, concat('tool-', toString(cityHash64(run, 't') % 400)) AS tool
-  FROM numbers(${from}, ${Math.min(PIECE, edges - from)})
-)`);
+for (let from = 0; from < edges; from += PIECE)
+  await store.command(`INSERT INTO lineage_edges ${edgesSql(edges, from, Math.min(PIECE, edges - from), nowMs)}`);
+await store.command(spansSql(Math.ceil(edges / DAYS), nowMs));
+for (let polls = 0; polls < MERGE_POLLS_MAX; polls += 1) {
+  const open = await store.query('SELECT 1 AS one FROM system.merges');
+  if (open.length === 0) break;
+  await systemClock.sleep(500);
 }
-console.log(`${edges.toLocaleString('en-US')} edges made in ${((performance.now() - began) / 1000).toFixed(0)} s`);
+say(`${edges.toLocaleString('en-US')} edges made and merged in ${((performance.now() - began) / 1000).toFixed(0)} s`);
 
 const truncation = z.object({ truncated: z.boolean() });
-const node = (number: number): string => encodeURIComponent(`dataset:postgres://db:5432/wh.public.t${number}`);
-const ask = async (what: string, path: string): Promise<void> => {
+const ask = async (what: string, path: string): Promise<Row> => {
   const times: number[] = [];
-  let size = '';
-  for (let round = 0; round < ROUNDS; round += 1) {
+  let rows = '';
+  const cpuBefore = engineMs();
+  for (let round = 0; round < options.count('rounds'); round += 1) {
     const start = performance.now();
     const answer = await app.inject({ url: `/api/v1/${path}`, headers: { host: 'localhost:7070' } });
     times.push(performance.now() - start);
     if (answer.statusCode !== 200) throw new Error(answer.body.slice(0, 300));
     const body: Record<string, unknown> = answer.json();
-    const count = Array.isArray(body['edges']) ? body['edges'].length : (body['touches'] as unknown[]).length;
-    size = `${count} rows${truncation.parse(body).truncated ? ', cut' : ''}`;
+    const list = body['edges'] ?? body['touches'];
+    rows = `${Array.isArray(list) ? list.length : 0}${truncation.parse(body).truncated ? ', cut' : ''}`;
   }
-  times.sort((a, b) => a - b);
-  console.log(`${what}: median ${times[2]?.toFixed(0)} ms, worst ${times.at(-1)?.toFixed(0)} ms (${size})`);
+  return {
+    answer: what,
+    rows,
+    median_ms: Math.round(median(times)),
+    worst_ms: Math.round(Math.max(...times)),
+    engine_cpu_ms: Math.round((engineMs() - cpuBefore) / times.length),
+  };
 };
 
+const answers: Row[] = [];
 for (const [name, number] of [
   ['a rare table', 18_000],
   ['a common table', 150],
+  ['the commonest table', 0],
 ] as const) {
-  await ask(
-    `${name}: data down, depth 5, 1 day`,
-    `lineage?node=${node(number)}&follow=data&direction=down&depth=5&from=24h`,
-  );
-  await ask(`${name}: data up, depth 5, 30 days`, `lineage?node=${node(number)}&follow=data&direction=up&depth=5`);
-  await ask(`${name}: edges up, depth 5, 30 days`, `lineage?node=${node(number)}&direction=up&depth=5`);
-  await ask(`${name}: who wrote it in 1 day, from what`, `lineage/touches?node=${node(number)}&way=writes&from=24h`);
-  await ask(`${name}: who wrote it in 30 days, from what`, `lineage/touches?node=${node(number)}&way=writes`);
+  const node = dataset(number);
+  for (const [what, path] of [
+    ['data down, depth 5, 1 day', `lineage?node=${node}&follow=data&direction=down&depth=5&from=24h`],
+    ['data up, depth 5, 30 days', `lineage?node=${node}&follow=data&direction=up&depth=5`],
+    ['edges up, depth 5, 30 days', `lineage?node=${node}&direction=up&depth=5`],
+    ['who wrote it in 1 day, from what', `lineage/touches?node=${node}&way=writes&from=24h`],
+    ['who wrote it in 30 days, from what', `lineage/touches?node=${node}&way=writes`],
+  ] as const)
+    answers.push(await ask(`${name}: ${what}`, path));
 }
+answers.push(await ask('an agent: edges down, depth 5, 30 days', 'lineage?node=agent:agent-7&direction=down&depth=5'));
+
+/** Copies of the table, as it is and without its projections, written to in batches of a size. */
+const writing = async (): Promise<readonly Row[]> => {
+  const [shown] = await store.query<{ statement: string }>('SHOW CREATE TABLE lineage_edges');
+  const ddl = shown?.statement ?? '';
+  for (const name of ['written_by_node', 'written_plain'])
+    await store.command(ddl.replace('tacho.lineage_edges', `tacho.${name}`));
+  for (const name of ['by_from', 'by_to']) await store.command(`ALTER TABLE written_plain DROP PROJECTION ${name}`);
+  const rows: Row[] = [];
+  for (const [size, inserts] of [
+    [500, 20],
+    [20_000, 5],
+  ] as const)
+    for (const table of ['written_plain', 'written_by_node']) {
+      const before = engineMs();
+      for (let at = 0; at < inserts; at += 1)
+        await store.command(
+          `INSERT INTO ${table} ${edgesSql(10_000_000, (size === 500 ? 0 : 1_000_000) + at * size, size, nowMs)}`,
+        );
+      const cpu = (engineMs() - before) / inserts;
+      rows.push({ table, edges_an_insert: size, engine_cpu_ms_an_insert: Math.round(cpu) });
+    }
+  return rows;
+};
+const sizes = async (): Promise<readonly Row[]> =>
+  store.query(`SELECT 'lineage_edges' AS what, round(sum(bytes_on_disk) / sum(rows), 1) AS bytes_an_edge FROM system.parts
+WHERE active AND database = 'tacho' AND table = 'lineage_edges'
+UNION ALL
+SELECT concat('of them ', name), round(sum(bytes_on_disk) / sum(rows), 1) FROM system.projection_parts
+WHERE active AND database = 'tacho' AND table = 'lineage_edges' GROUP BY name`);
+
+const tables = { answers, bytes: await sizes(), writing: await writing() };
+report('lineage-answers', options, where, tables);
 await app.close();
 await engine.close();
