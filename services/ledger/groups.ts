@@ -227,24 +227,41 @@ const judge = (outer: Told, inside: readonly Told[]): Verdict => {
   }
   const told = inside.filter((one) => one.hasUsage);
   if (told.length > 0 && isSum(outer, told)) return { kind: 'outer is wrapper' };
+  if (told.length > 0) return maySumMore(outer, told) ? { kind: 'outer is wrapper' } : { kind: 'separate' };
   const silent = inside.filter((one) => !one.hasUsage && !one.isFailed);
-  return told.length === 0 && silent.length > 0 ? { kind: 'inner are silent', silent } : { kind: 'separate' };
+  return silent.length > 0 ? { kind: 'inner are silent', silent } : { kind: 'separate' };
+};
+
+/**
+ * Whether the outer one may be the sum of what is told inside it and of calls inside it that tell nothing, or of which no
+ * span came: these stay unknown, for their share is a guess. A call that goes on inside itself has a longer prompt there;
+ * one of another model, or with an answer of its own, is a call beside those inside it.
+ */
+const maySumMore = (outer: Told, told: readonly Told[]): boolean => {
+  const [own, sum] = [figuresOf(outer), sumOf(told)];
+  const some = (of: Told, isSo: (leaf: LeafEvidence, one: LeafEvidence) => boolean): boolean =>
+    outer.members.some((leaf) => of.members.some((one) => isSo(leaf, one)));
+  return (
+    own.input >= sum.input &&
+    own.output >= sum.output &&
+    told.some((one) => some(one, haveSameModel)) &&
+    !told.every((one) => some(one, haveDifferentIds))
+  );
 };
 
 const isSum = (outer: Told, inside: readonly Told[]): boolean => {
-  const sums = inside.map(figuresOf);
-  const own = figuresOf(outer);
+  const [own, sum] = [figuresOf(outer), sumOf(inside)];
   const [only, ...others] = inside;
   const areOtherCalls =
     others.length === 0 &&
     outer.members.some((leaf) => only?.members.some((one) => haveDifferentIds(leaf, one)) ?? false);
-  return (
-    !areOtherCalls &&
-    own.input + own.output > 0 &&
-    own.input === sums.reduce((sum, one) => sum + one.input, 0) &&
-    own.output === sums.reduce((sum, one) => sum + one.output, 0)
-  );
+  return !areOtherCalls && own.input + own.output > 0 && own.input === sum.input && own.output === sum.output;
 };
+
+const sumOf = (told: readonly Told[]): ReturnType<typeof figuresOf> =>
+  told
+    .map(figuresOf)
+    .reduce((sum, one) => ({ input: sum.input + one.input, output: sum.output + one.output }), { input: 0, output: 0 });
 
 const figuresOf = ({ members }: Told): { readonly input: number; readonly output: number } => ({
   input: Math.max(...members.map((leaf) => inputTotal(leaf.call) ?? 0)),

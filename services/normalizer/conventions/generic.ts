@@ -23,6 +23,7 @@ import {
   provenSemantics,
   readReportedCost,
   readUsage,
+  toldUsage,
   wrapperCall,
 } from './usage.ts';
 import { type MapUsage, usageOfAnswer, usageOfMap } from './usage-map.ts';
@@ -256,7 +257,7 @@ const readGeneric = (view: SpanView): StepFacts => {
   const found = walk(view);
   if (boolAttr(view, BRIDGED)) found.isNoCall = true;
   const outcome = readOutcome(view);
-  const said = mergeUsage(readUsage(view), found.usage);
+  const said = toldUsage(mergeUsage(readUsage(view), found.usage));
   const stepKind = kindOf(view, found, said, outcome.isFailed);
   const block = isModelOperation(stepKind) ? blockIn(view, said) : undefined;
   const usage = block === undefined ? said : mergeUsage(said, block.usage);

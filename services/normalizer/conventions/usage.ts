@@ -176,7 +176,7 @@ export const costText = (cost: number): string | undefined =>
 const NO_USAGE: Usage = {};
 
 /** Not one token anywhere is no call at all: SDKs fill in zeros for what they were not told (a stream without usage). */
-const toldOf = (usage: Usage): Usage => {
+export const toldUsage = (usage: Usage): Usage => {
   const isSomething = (usage.input ?? 0) + (usage.output ?? 0) > 0 || !hasUsage(usage);
   return isSomething || Object.values(usage).some((count) => count > 0) ? usage : NO_USAGE;
 };
@@ -214,8 +214,8 @@ export const leafCall = (
   usage: Usage,
   semantics: UsageSemantics,
   reportedCostUsd?: string | undefined,
-): CallFacts => ({ role: 'leaf', operation, usage: toldOf(usage), semantics, reportedCostUsd });
+): CallFacts => ({ role: 'leaf', operation, usage: toldUsage(usage), semantics, reportedCostUsd });
 
 /** A wrapper: only worth telling when it repeats figures of the calls below it. */
 export const wrapperCall = (operation: string, usage: Usage, semantics: UsageSemantics): CallFacts | undefined =>
-  hasUsage(toldOf(usage)) ? { role: 'wrapper', operation, usage, semantics } : undefined;
+  hasUsage(toldUsage(usage)) ? { role: 'wrapper', operation, usage, semantics } : undefined;
