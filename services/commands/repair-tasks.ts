@@ -11,6 +11,7 @@ import { createRuleFiles } from '../runtime/rule-files.ts';
 import { createFoldTask } from '../runtime/stream/fold-task.ts';
 import type { StreamTask } from '../runtime/stream/types.ts';
 import { taskOf } from './composition.ts';
+import { openTools } from './open-catalog.ts';
 import type { World } from './world.ts';
 
 /** The tasks of every stream service, for batches to be made again: nothing notifies, watches or loads rules beside them. */
@@ -20,7 +21,7 @@ export const repairTasks = (world: World, log: EventLog, store: Store, prices: L
   return [
     taskOf('normalizer', world, { store }),
     taskOf('ledger', world, { store, prices }),
-    taskOf('lineage', world, { store }),
+    taskOf('lineage', world, { store, tools: openTools(world.config) }),
     createPolicyTask(onlyKnown(sets), { store, metrics: world.metrics }),
     incidents,
     { ...incidents, topics: [TOPICS.violations], createProcessor: () => createViolationProcessor() },
