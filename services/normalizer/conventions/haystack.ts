@@ -6,7 +6,7 @@ import { familyKeys, readByKeys } from './family.ts';
 import { isModelOperation } from './operations.ts';
 import { providerOfModel } from './provider.ts';
 import { type MapUsage, usageOfMap } from './usage-map.ts';
-import { firstJsonAttr, keySet, keysLike, nameTold, textAttr } from './values.ts';
+import { firstJsonAttr, keySet, nameTold, textAttr } from './values.ts';
 
 /**
  * Haystack's own tracing (deepset-ai/haystack, haystack/tracing, core/pipeline, components/agents), whichever tracer it is
@@ -22,11 +22,10 @@ import { firstJsonAttr, keySet, keysLike, nameTold, textAttr } from './values.ts
  */
 export const haystack: Convention = {
   name: 'haystack',
-  matches: (view) => view.name.startsWith('haystack.') || view.ask(OWN_KEYS).length > 0,
+  matches: (view) => view.name.startsWith('haystack.'),
   read: (view) => readHaystack(view),
 };
 
-const OWN_KEYS = keysLike((key) => key.startsWith('haystack.'));
 const SAID = {
   type: keySet('haystack.component.type'),
   answer: keySet('haystack.agent.step.llm.output', 'haystack.component.output'),

@@ -1,7 +1,8 @@
+import { KeyQuestion } from '../../../schemas/otlp/key-shape.ts';
 import type { SpanView } from '../span-view.ts';
 import type { Convention, StepFacts } from '../step-facts.ts';
 import { readGenAi } from './otel-gen-ai.ts';
-import { hasAttr, keySet, keysLike } from './values.ts';
+import { hasAttr, keySet } from './values.ts';
 
 /**
  * SDKs that follow OTel in all but one thing: the input is what the provider's API calls so. Anthropic's, and that of
@@ -13,37 +14,35 @@ import { hasAttr, keySet, keysLike } from './values.ts';
  * | agent-framework | scope | microsoft/agent-framework, python, _chat_client.py, _parse_usage_from_anthropic |
  * | rig | a count only it writes, beside any other | 0xPlaygrounds/rig, telemetry/mod.rs, anthropic/completion.rs |
  */
-const SDKS: readonly { readonly family: string; readonly isOf: (view: SpanView) => boolean }[] = [
-  {
-    family: 'spring-ai',
-    isOf: (view) =>
-      (view.scope.name === 'org.springframework.boot' && hasAttr(view, SAID.system)) ||
-      view.ask(SPRING_KEYS).length > 0,
-  },
-  { family: 'agent-framework', isOf: (view) => view.scope.name === 'agent_framework' },
-  { family: 'rig', isOf: (view) => hasAttr(view, SAID.toolPrompt) },
-];
-
-const SAID = {
-  operation: keySet('gen_ai.operation.name'),
-  system: keySet('gen_ai.system'),
-  toolPrompt: keySet('gen_ai.usage.tool_use_prompt_tokens'),
-};
-const SPRING_KEYS = keysLike((key) => key.startsWith('spring.ai.'));
+const FAMILY_OF_SCOPE: ReadonlyMap<string, string> = new Map([
+  ['org.springframework.boot', 'spring-ai'],
+  ['agent_framework', 'agent-framework'],
+]);
+/** By keys, for scopes that an application chooses. */
+const FAMILY_OF_KEYS = new KeyQuestion((keys, placeOf) => {
+  if (keys.some((key) => key.startsWith('spring.ai.'))) return { family: 'spring-ai' };
+  return { family: placeOf('gen_ai.usage.tool_use_prompt_tokens') >= 0 ? 'rig' : undefined };
+});
+const SAID = { operation: keySet('gen_ai.operation.name'), system: keySet('gen_ai.system') };
 const EXCLUSIVE_PROVIDERS: ReadonlySet<string | undefined> = new Set(['anthropic', 'aws.bedrock']);
 
-const sdkOf = (view: SpanView) => SDKS.find(({ isOf }) => isOf(view));
+const familyOf = (view: SpanView): string | undefined => {
+  const family = FAMILY_OF_SCOPE.get(view.scope.name);
+  // Micrometer's scope is that of everything in Spring: LangChain4j's observations have no `gen_ai.system`.
+  const isOfScope = family !== undefined && (family !== 'spring-ai' || hasAttr(view, SAID.system));
+  return isOfScope ? family : view.ask(FAMILY_OF_KEYS).family;
+};
 
 export const passesOnUsage: Convention = {
   name: 'passes-on-usage',
-  matches: (view) => hasAttr(view, SAID.operation) && sdkOf(view) !== undefined,
+  matches: (view) => familyOf(view) !== undefined && hasAttr(view, SAID.operation),
   read: (view) => readPassedOn(view),
 };
 
 const readPassedOn = (view: SpanView): StepFacts => {
   const facts = readGenAi(view);
   const { call, provider } = facts;
-  const family = sdkOf(view)?.family;
+  const family = familyOf(view);
   return call === undefined || !EXCLUSIVE_PROVIDERS.has(provider)
     ? { ...facts, family }
     : { ...facts, family, call: { ...call, semantics: { ...call.semantics, inputIncludesCache: false } } };
