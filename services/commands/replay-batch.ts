@@ -33,7 +33,8 @@ export const createReplay =
     idle.abort();
     for (const table of output.tables) await removeStrangers(store, place.service, batchId, table);
     const deps: LandDeps = { ...world, store, log: { ...log, append: async () => [] } };
-    await landBatch(deps, place.service, batch, output, true, signal);
+    // The batch is in the manifest: it is nobody's any more.
+    await landBatch(deps, place.service, batch, output, { isReplay: true, intend: async () => {}, signal });
     return null;
   };
 

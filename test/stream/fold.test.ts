@@ -146,9 +146,10 @@ describe('a fold', () => {
       },
     };
     const deps = { store, log: memoryLog(), clock: systemClock, logger: silentLogger, metrics: createMetrics() };
-    await landBatch(deps, 'counting', batch, output, false, signal);
+    const how = { intend: async () => {}, signal };
+    await landBatch(deps, 'counting', batch, output, { ...how, isReplay: false });
     expect(sizes).toEqual([5, 5, 5, 5, 5, 5]);
-    await landBatch(deps, 'counting', batch, output, true, signal);
+    await landBatch(deps, 'counting', batch, output, { ...how, isReplay: true });
     const [row] = await engine.store.query<{ n: string }>(
       'SELECT count() AS n FROM run_state WHERE batch_id = {id:String}',
       { id: batch.batchId },

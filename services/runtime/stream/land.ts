@@ -16,25 +16,36 @@ export interface LandDeps {
 /** What the store already holds of an open intent. */
 export type Found = 'all' | 'none' | 'some';
 
+/** How a batch is landed. */
+export interface Landing {
+  /** Something of it may be there already. */
+  readonly isReplay: boolean;
+  /** Commits its intent. Throws TransportError FENCED when the partition is somebody else's by now. */
+  readonly intend: () => Promise<void>;
+  readonly signal: AbortSignal;
+}
+
 /**
  * Makes a batch true, in the order of effects: tables → produced records (acks −1) → dead letters → manifest row.
  * Guarantee at each line: whatever stands to its left is durable before it starts, so a step is never ahead of its
  * row and a manifest row is never ahead of anything. With `isReplay` each table is verified first: rows of this
  * batch that are there stay, missing ones are inserted, so an insert that landed without being confirmed is counted
- * once (delivery protocol 2.2). A retryable failure is thrown at once: come again with `isReplay`.
+ * once (delivery protocol 2.2). A retryable failure is thrown at once: come again with `isReplay`. The manifest row is
+ * written by an owner only, which the intent, committed once more, proves: to an owner that slept past its lease the store
+ * may have confirmed rows by the token of the next one, whose insert then died with the server.
  */
 export const landBatch = async (
   deps: LandDeps,
   service: string,
   batch: RecordBatch,
   output: BatchOutput,
-  isReplay: boolean,
-  signal: AbortSignal,
+  { isReplay, intend, signal }: Landing,
 ): Promise<void> => {
   for (const table of output.tables) await landTable(deps, service, batch, table, isReplay, signal);
   const produced = await appendAll(deps, output.produce, signal);
   await appendAll(deps, output.deadLetters, signal);
   const manifest = manifestOf(service, batch, output, produced);
+  await intend();
   await landTable(deps, service, batch, manifest, isReplay, signal);
 };
 

@@ -205,18 +205,18 @@ class Loop implements PartitionLoop {
     const output = await this.#whileAlive(() => this.#processor.build(batch, signal));
     if (replayed === undefined && (await this.#isHeldByBrake(batch, output))) return;
     // The intent. Refused (FENCED) means: nothing of this batch was inserted by us, its next owner reads it again.
-    await this.#assignment.commit(first, intentMetadata(end, logId, variant, window?.upto ?? null));
-    const tables =
-      window === null ? output.tables : [windowTable(this.#task.service, batch, window.upto), ...output.tables];
+    const intend = () => this.#assignment.commit(first, intentMetadata(end, logId, variant, window?.upto ?? null));
+    await intend();
+    const { service } = this.#task;
+    const tables = window === null ? output.tables : [windowTable(service, batch, window.upto), ...output.tables];
     for (const { table } of tables) {
-      if (!this.#task.tables.includes(table))
-        throw new InvariantError(`${this.#task.service} does not name its table ${table}`);
+      if (!this.#task.tables.includes(table)) throw new InvariantError(`${service} does not name its table ${table}`);
     }
     let isFirstTry = replayed === undefined && this.#isFresh;
     await this.#whileAlive(async () => {
       const isVerified = !isFirstTry;
       isFirstTry = false;
-      await landBatch(this.#deps, this.#task.service, batch, { ...output, tables }, isVerified, signal);
+      await landBatch(this.#deps, service, batch, { ...output, tables }, { isReplay: isVerified, intend, signal });
     });
     this.#isFresh = true;
     this.#processor.landed(batch, output);
