@@ -3,6 +3,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { TransportError } from './errors.ts';
 import type { Clock, Random } from './ports.ts';
 
+/** Requests and answers wait behind a computation; this is how long at a time. */
+const SLICE_MS = 12;
+let turnedMs = 0;
+
 /** The machine's clock. */
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
@@ -13,6 +17,15 @@ export const systemClock: Clock = {
       throw new TransportError('ABORTED', 'waiting was aborted', { retryable: false, cause });
     }
   },
+  breathe: () =>
+    performance.now() - turnedMs < SLICE_MS
+      ? null
+      : new Promise((resolve) => {
+          setImmediate(() => {
+            turnedMs = performance.now();
+            resolve();
+          });
+        }),
 };
 
 /** The machine's randomness. */

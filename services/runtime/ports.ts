@@ -8,7 +8,14 @@ export interface Clock {
   readonly nowMs: () => number;
   /** Resolves after `ms`, or rejects with TransportError ABORTED when the signal fires first. */
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
+  /**
+   * For long computations: null while others have not waited long; else resolves once they had their turn. Absent: they
+   * need none (time stands still while a simulation computes).
+   */
+  readonly breathe?: Breathe;
 }
+
+export type Breathe = () => Promise<void> | null;
 
 /** Randomness. Never decides a stored row. */
 export interface Random {

@@ -1,6 +1,6 @@
 import type { Outcome } from '../../../schemas/outcome.ts';
 import { ONLY_FOR_HEADER } from '../../../schemas/topics.ts';
-import type { LogRecord, OutgoingRecord, Row, Store } from '../ports.ts';
+import type { Breathe, LogRecord, OutgoingRecord, Row, Store } from '../ports.ts';
 import { DEAD_LETTER_TABLE, deadLetterOf, deadLetterRow, deadLetterTable } from './dead-letters.ts';
 import { readStates } from './run-states.ts';
 import { createStateCaches, type Held, type StateCache } from './state-cache.ts';
@@ -81,6 +81,7 @@ interface Place {
   readonly logId: string;
   readonly topic: string;
   readonly partition: number;
+  readonly breathe?: Breathe | undefined;
 }
 
 /** `cache` holds states as of the end of the last landed batch only. */
@@ -96,9 +97,9 @@ const createFoldProcessor = <Input, State>(
     ...(fold.variant === undefined ? {} : { variant: fold.variant.current }),
     build: async (batch, signal) => {
       const variant = await readyVariant(fold, batch, signal);
-      const { inputs, refused } = decodeAll(fold, batch);
+      const { inputs, refused } = await decodeAll(fold, batch, place.breathe);
       const states = await loadStates(fold, store, place, batch, [...inputs.keys()], cache.get, signal);
-      const { output, next } = stepAll(fold, { ...batch, variant }, inputs, states, refused);
+      const { output, next } = await stepAll(fold, { ...batch, variant }, { inputs, states, refused }, place.breathe);
       pending.set(output, next);
       return output;
     },
@@ -123,10 +124,12 @@ interface Refused {
   readonly rows: Row[];
 }
 
-const decodeAll = <Input, State>(fold: Fold<Input, State>, batch: RecordBatch) => {
+const decodeAll = async <Input, State>(fold: Fold<Input, State>, batch: RecordBatch, breathe?: Breathe) => {
   const inputs = new Map<string, Input[]>();
   const refused: Refused = { letters: [], rows: [] };
   for (const record of batch.records) {
+    const turn = breathe?.() ?? null;
+    if (turn !== null) await turn;
     if ((record.headers[ONLY_FOR_HEADER] ?? fold.service) !== fold.service) continue;
     const decoded = fold.decode(record);
     if (decoded.kind === 'refused') {
@@ -163,13 +166,19 @@ const loadStates = async <Input, State>(
   return states;
 };
 
-const stepAll = <Input, State>(
+/** What a batch comes with: its inputs by key, what was known of the keys, and what could not be read. */
+interface Gathered<Input, State> {
+  readonly inputs: ReadonlyMap<string, readonly Input[]>;
+  readonly states: ReadonlyMap<string, State>;
+  readonly refused: Refused;
+}
+
+const stepAll = async <Input, State>(
   fold: Fold<Input, State>,
   batch: RecordBatch,
-  inputs: ReadonlyMap<string, readonly Input[]>,
-  states: ReadonlyMap<string, State>,
-  refused: Refused,
-): { readonly output: BatchOutput; readonly next: ReadonlyMap<string, Held<State>> } => {
+  { inputs, states, refused }: Gathered<Input, State>,
+  breathe?: Breathe,
+): Promise<{ readonly output: BatchOutput; readonly next: ReadonlyMap<string, Held<State>> }> => {
   const loggedAtMs = batch.records.reduce((latest, record) => Math.max(latest, record.timestampMs), 0);
   const version = versionOf(loggedAtMs, batch.end);
   const context: FoldContext = { batchId: batch.batchId, loggedAtMs, version, variant: batch.variant };
@@ -179,6 +188,8 @@ const stepAll = <Input, State>(
   const produce: OutgoingRecord[] = [];
   const hours = new Set<number>();
   for (const [key, list] of inputs) {
+    const turn = breathe?.() ?? null;
+    if (turn !== null) await turn;
     const stepped = fold.step(states.get(key) ?? fold.empty(key), list, context);
     const text = fold.serialise(stepped.state);
     next.set(key, { state: stepped.state, chars: text.length });

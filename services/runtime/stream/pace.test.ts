@@ -42,10 +42,10 @@ const world = () => {
 };
 
 describe('the pace of the streams of one process', () => {
-  test('a slow fold rests as long as it worked, so that the next batch is larger; a backlog is not made to wait', async () => {
+  test('a slow fold rests half as long as it worked, so that the next batch is larger; a backlog is not made to wait', async () => {
     const { restAfter } = world();
-    expect(await restAfter(80, batchOf(10, 12, 0))).toBe(80);
-    expect(await restAfter(9_000, batchOf(10, 12, 0))).toBe(500);
+    expect(await restAfter(80, batchOf(10, 12, 0))).toBe(40);
+    expect(await restAfter(9_000, batchOf(10, 12, 0))).toBe(250);
     expect(await restAfter(80, batchOf(10, 20, 0))).toBe(0);
   });
 
@@ -53,13 +53,13 @@ describe('the pace of the streams of one process', () => {
     const { clock, state, pace, consumer, restAfter } = world();
     const first = goesFirst(consumer(0), pace, clock);
     await first.onBatch(batchOf(1, 1, state.ms - 3_000));
-    expect(await restAfter(10, batchOf(10, 900, 0))).toBe(2_000);
+    expect(await restAfter(10, batchOf(10, 900, 0))).toBe(1_000);
     await first.onBatch(batchOf(1, 1, state.ms - 200));
-    expect(await restAfter(10, batchOf(10, 12, 0))).toBe(10);
+    expect(await restAfter(10, batchOf(10, 12, 0))).toBe(5);
     await first.onBatch(batchOf(1, 1, state.ms - 3_000));
     // Nothing more was heard of it.
     state.ms += 6_000;
-    expect(await restAfter(10, batchOf(10, 12, 0))).toBe(10);
+    expect(await restAfter(10, batchOf(10, 12, 0))).toBe(5);
   });
 
   test('a partition that is taken away rests no more', async () => {
@@ -75,6 +75,45 @@ describe('the pace of the streams of one process', () => {
     };
     const resting = yields(consumer(0), { ...pace, restMs: () => 1e9 }, clock, ended.signal).onBatch(batchOf(1, 1, 0));
     expect(await resting).toBe('continue');
+  });
+
+  test('while it is late two batches of folds are under way, in the order of coming; otherwise any number', async () => {
+    const { state, pace } = world();
+    const { signal } = new AbortController();
+    const begun: number[] = [];
+    const take = async (number: number): Promise<() => void> => {
+      const done = await pace.turn(signal);
+      begun.push(number);
+      return done;
+    };
+    const early = await Promise.all([0, 1, 2].map(take));
+    expect(begun).toEqual([0, 1, 2]);
+    pace.passed(5_000);
+    const [third] = [take(3), take(4), take(5)];
+    early[0]?.();
+    await new Promise(setImmediate);
+    expect(begun).toEqual([0, 1, 2]);
+    early[1]?.();
+    (await third)();
+    await new Promise(setImmediate);
+    expect(begun).toEqual([0, 1, 2, 3, 4]);
+    // Not late any more: whoever comes to an end lets all go.
+    pace.passed(100);
+    early[2]?.();
+    await new Promise(setImmediate);
+    expect(begun).toEqual([0, 1, 2, 3, 4, 5]);
+    expect(state.slept).toBe(0);
+  });
+
+  test('whoever waits for its turn is let go when its partition is taken away', async () => {
+    const { pace } = world();
+    const ended = new AbortController();
+    pace.passed(5_000);
+    await pace.turn(ended.signal);
+    await pace.turn(ended.signal);
+    const third = pace.turn(ended.signal);
+    ended.abort();
+    expect(typeof (await third)).toBe('function');
   });
 
   test('begins where the partition begins', () => {

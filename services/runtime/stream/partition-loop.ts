@@ -86,12 +86,8 @@ class Loop implements PartitionLoop {
     this.#isFresh = start.isClean;
     this.#logEnd = assignment.logEnd;
     this.#stopped = start.gap;
-    this.#processor = task.createProcessor({
-      logId: assignment.logId,
-      topic: assignment.topic,
-      partition: assignment.partition,
-      signal: assignment.signal,
-    });
+    const { logId, topic, partition, signal } = assignment;
+    this.#processor = task.createProcessor({ logId, topic, partition, signal, breathe: deps.clock.breathe });
     const { lookAhead } = this.#processor;
     this.#held = lookAhead === undefined ? null : new HeldRecords(lookAhead);
   }

@@ -1,4 +1,4 @@
-import type { LogRecord, OutgoingRecord, Row, RowBlocks } from '../ports.ts';
+import type { Breathe, LogRecord, OutgoingRecord, Row, RowBlocks } from '../ports.ts';
 
 /** One (topic, partition, [first, end)) on its way through a service. Everything in it is the same at every replay. */
 export interface RecordBatch {
@@ -83,6 +83,8 @@ export interface AssignedPartition {
   readonly topic: string;
   readonly partition: number;
   readonly signal: AbortSignal;
+  /** As Clock has it. */
+  readonly breathe?: Breathe | undefined;
 }
 
 /** States of all folds; its rows say whose they are. */
