@@ -19,6 +19,8 @@ export interface SpanTree<Step extends Placed> {
   readonly spanOf: (traceId: string, spanId: string) => Step | null;
   /** Whether a parent is named that has not come, or is cut off because it stands in a circle. */
   readonly isOrphan: (step: Step) => boolean;
+  /** Whether its parents, as they are named, lead back to it: what lies in what is then anybody's guess. */
+  readonly isInCircle: (step: Step) => boolean;
 }
 
 /** Builds the tree; the order in which steps came does not matter. No circle of parents is left in it. */
@@ -34,25 +36,27 @@ export const buildSpanTree = <Step extends Placed>(unordered: Iterable<Step>): S
     const parent = above === '' ? undefined : spans.get(spanKey(step.trace_id, above));
     return parent === undefined || parent === step ? null : parent;
   };
-  const tops = circleTops(spans.values(), namedParentOf);
+  const { tops, members } = findCircles(spans.values(), namedParentOf);
   const parentOf = (step: Step): Step | null => (tops.has(step) ? null : namedParentOf(step));
   return {
     steps,
     parentOf,
     spanOf: (traceId, spanId) => spans.get(spanKey(traceId, spanId)) ?? null,
     isOrphan: (step) => spanAbove(step) !== '' && parentOf(step) === null,
+    isInCircle: (step) => members.has(step),
   };
 };
 
 /**
- * The step with the smallest id of each circle of parents: taken as its top. Left in, a circle would make each of its
+ * Who stands in a circle of parents, and of each the step with the smallest id: taken as its top. Left in, a circle would make each of its
  * calls the wrapper of another, and none of them would be booked.
  */
-const circleTops = <Step extends Placed>(
+const findCircles = <Step extends Placed>(
   spans: Iterable<Step>,
   parentOf: (step: Step) => Step | null,
-): ReadonlySet<Step> => {
+): { readonly tops: ReadonlySet<Step>; readonly members: ReadonlySet<Step> } => {
   const tops = new Set<Step>();
+  const members = new Set<Step>();
   const done = new Set<Step>();
   for (const span of spans) {
     const trail: Step[] = [];
@@ -65,11 +69,12 @@ const circleTops = <Step extends Placed>(
     }
     if (next !== null && onTrail.has(next)) {
       const circle = trail.slice(trail.indexOf(next));
+      for (const step of circle) members.add(step);
       tops.add(circle.reduce((least, step) => (step.step_id < least.step_id ? step : least)));
     }
     for (const step of trail) done.add(step);
   }
-  return tops;
+  return { tops, members };
 };
 
 /** Id of the span above a step: for a span its parent, for a log or action the span it happened in; '' at the top. */

@@ -46,7 +46,7 @@ export const groupCalls = (graph: RunGraph): readonly CallGroup[] => {
   const enclosing = new Map(leaves.map((leaf) => [leaf, enclosingLeaf(graph, leaf)] as const));
   const pairs = [...nestedPairs(enclosing), ...siblingPairs(leaves, enclosing)];
   for (const { a, b, distance } of pairs.sort(comparePairs)) sets.joinIfCompatible(a, b, distance === 0);
-  return foldWrappers(sets, enclosing);
+  return foldWrappers(sets, enclosing, graph.isInCircle);
 };
 
 // ------------------------------------------------------------- sets of evidence
@@ -189,7 +189,7 @@ const toldOf = (members: readonly LeafEvidence[]): Told => ({
 });
 
 /** Decides between a call and the calls inside it: which of the two is booked, never both for the same tokens. */
-const foldWrappers = (sets: Sets, enclosing: Enclosing): readonly CallGroup[] => {
+const foldWrappers = (sets: Sets, enclosing: Enclosing, isInCircle: RunGraph['isInCircle']): readonly CallGroup[] => {
   const told = new Map(sets.all().map((members) => [members, toldOf(members)] as const));
   const inner = new Map<Told, Set<Told>>();
   for (const [leaf, outer] of enclosing) {
@@ -202,7 +202,7 @@ const foldWrappers = (sets: Sets, enclosing: Enclosing): readonly CallGroup[] =>
   const absorbed = new Set<Told>();
   const calls = new Map<Told, number>();
   for (const [around, inside] of inner) {
-    const verdict = judge(around, [...inside]);
+    const verdict = judge(around, [...inside], around.members.some(isInCircle));
     if (verdict.kind === 'outer is wrapper') absorbed.add(around);
     if (verdict.kind === 'inner are silent') {
       for (const one of verdict.silent) absorbed.add(one);
@@ -219,7 +219,7 @@ type Verdict =
   | { readonly kind: 'outer is wrapper' }
   | { readonly kind: 'inner are silent'; readonly silent: readonly Told[] };
 
-const judge = (outer: Told, inside: readonly Told[]): Verdict => {
+const judge = (outer: Told, inside: readonly Told[], isInCircle: boolean): Verdict => {
   if (!outer.hasUsage) {
     // Only failed attempts inside a call that went well: that call has no span of its own, the outer one stands for it.
     const isOnlyAttempts = !outer.isFailed && inside.every((one) => one.isFailed);
@@ -227,7 +227,8 @@ const judge = (outer: Told, inside: readonly Told[]): Verdict => {
   }
   const told = inside.filter((one) => one.hasUsage);
   if (told.length > 0 && isSum(outer, told)) return { kind: 'outer is wrapper' };
-  if (told.length > 0) return maySumMore(outer, told) ? { kind: 'outer is wrapper' } : { kind: 'separate' };
+  if (told.length > 0)
+    return !isInCircle && maySumMore(outer, told) ? { kind: 'outer is wrapper' } : { kind: 'separate' };
   const silent = inside.filter((one) => !one.hasUsage && !one.isFailed);
   return silent.length > 0 ? { kind: 'inner are silent', silent } : { kind: 'separate' };
 };
@@ -235,7 +236,8 @@ const judge = (outer: Told, inside: readonly Told[]): Verdict => {
 /**
  * Whether the outer one may be the sum of what is told inside it and of calls inside it that tell nothing, or of which no
  * span came: these stay unknown, for their share is a guess. A call that goes on inside itself has a longer prompt there;
- * one of another model, or with an answer of its own, is a call beside those inside it.
+ * one of another model, or with an answer of its own, is a call beside those inside it. In a circle of parents nobody knows
+ * which is the outer one.
  */
 const maySumMore = (outer: Told, told: readonly Told[]): boolean => {
   const [own, sum] = [figuresOf(outer), sumOf(told)];

@@ -26,13 +26,13 @@ export const buildRunGraph = (evidence: Iterable<Evidence>): RunGraph => {
 };
 
 const buildTree = (evidence: Iterable<Evidence>): Omit<RunGraph, 'repeated'> => {
-  const { steps, parentOf, isOrphan } = buildSpanTree(evidence);
+  const { steps, parentOf, isOrphan, isInCircle } = buildSpanTree(evidence);
   const ancestorsOf = (step: Evidence): readonly Evidence[] => {
     const chain: Evidence[] = [];
     for (let next = parentOf(step); next !== null && chain.length < DEPTH_MAX; next = parentOf(next)) chain.push(next);
     return chain;
   };
-  return { steps, parentOf, ancestorsOf, isOrphan };
+  return { steps, parentOf, ancestorsOf, isOrphan, isInCircle };
 };
 
 /** The leaf call a leaf lies in, if its chain of spans reaches one without entering another agent or a tool. */
