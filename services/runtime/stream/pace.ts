@@ -67,27 +67,25 @@ const waitIn = (waiting: Set<() => void>, signal: AbortSignal, begun: () => void
     signal.addEventListener('abort', go, { once: true });
   });
 
-/** A partition that goes first, and tells how late it is. */
-export const goesFirst = (consumer: PartitionConsumer, pace: Pace, clock: Clock): PartitionConsumer => ({
+/** The same partition, its batches taken another way. */
+const takenBy = (consumer: PartitionConsumer, onBatch: PartitionConsumer['onBatch']): PartitionConsumer => ({
   startOffset: consumer.startOffset,
-  onBatch: async (batch) => {
-    const verdict = await consumer.onBatch(batch);
-    pace.passed(clock.nowMs() - (batch.records[0]?.timestampMs ?? clock.nowMs()));
-    return verdict;
-  },
+  onBatch,
   onIdle: () => consumer.onIdle(),
   isWaiting: () => consumer.isWaiting?.() ?? false,
 });
 
+/** A partition that goes first, and tells how late it is. */
+export const goesFirst = (consumer: PartitionConsumer, pace: Pace, clock: Clock): PartitionConsumer =>
+  takenBy(consumer, async (batch) => {
+    const verdict = await consumer.onBatch(batch);
+    pace.passed(clock.nowMs() - (batch.records[0]?.timestampMs ?? clock.nowMs()));
+    return verdict;
+  });
+
 /** A partition that rests after each batch, as `pace` says; the signal ends a rest. */
-export const yields = (
-  consumer: PartitionConsumer,
-  pace: Pace,
-  clock: Clock,
-  signal: AbortSignal,
-): PartitionConsumer => ({
-  startOffset: consumer.startOffset,
-  onBatch: async (batch) => {
+export const yields = (consumer: PartitionConsumer, pace: Pace, clock: Clock, signal: AbortSignal): PartitionConsumer =>
+  takenBy(consumer, async (batch) => {
     const done = await pace.turn(signal);
     const beganMs = clock.nowMs();
     const verdict = await consumer.onBatch(batch).finally(done);
@@ -95,7 +93,4 @@ export const yields = (
     const restMs = pace.restMs(clock.nowMs() - beganMs, batch.logEnd - next >= batch.records.length);
     if (verdict === 'continue' && restMs > 0) await clock.sleep(restMs, signal).catch(() => undefined);
     return verdict;
-  },
-  onIdle: () => consumer.onIdle(),
-  isWaiting: () => consumer.isWaiting?.() ?? false,
-});
+  });
