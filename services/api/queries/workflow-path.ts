@@ -1,4 +1,4 @@
-import { PATH_SPANS_MAX } from './critical-path.ts';
+import { PATH_SPANS_MAX, type PathSpanRow } from './critical-path.ts';
 import { type Query, READ_SETTINGS, type TimeRange, tenantIs, timeWithin, whereOf } from './query.ts';
 import { runWithin } from './runs.ts';
 
@@ -20,18 +20,12 @@ export const workflowTenantsQuery = (input: {
 };
 
 /** A span of one of several runs, as their critical paths need it. */
-export interface WorkflowSpanRow {
+export interface WorkflowSpanRow
+  extends Pick<
+    PathSpanRow,
+    'trace_id' | 'span_id' | 'parent_span_id' | 'start' | 'end' | 'name' | 'step_kind' | 'agent_name' | 'tool_name'
+  > {
   readonly run_id: string;
-  readonly trace_id: string;
-  readonly span_id: string;
-  readonly parent_span_id: string;
-  /** Microseconds since 1970. */
-  readonly start: number;
-  readonly end: number;
-  readonly name: string;
-  readonly step_kind: string;
-  readonly agent_name: string | null;
-  readonly tool_name: string | null;
 }
 
 /** The spans of some runs that began in a range; one row more than is looked at tells that there are others. */
