@@ -1,3 +1,4 @@
+import { NO_TOKENS } from './ledger-entry.ts';
 import type { Signal, Status, StepKind, Vantage } from './step-kinds.ts';
 
 /**
@@ -162,14 +163,7 @@ export const BLANK_CALL: StepCall = {
   role: 'leaf',
   operation: null,
   outcome: 'ok',
-  input_tokens: null,
-  cache_read_tokens: null,
-  cache_write_tokens: null,
-  cache_write_1h_tokens: null,
-  output_tokens: null,
-  reasoning_tokens: null,
-  audio_input_tokens: null,
-  audio_output_tokens: null,
+  ...NO_TOKENS,
   untold: [],
   estimated: false,
   quantities: {},

@@ -37,6 +37,18 @@ export const TOKEN_COLUMNS = [
 export type TokenColumn = (typeof TOKEN_COLUMNS)[number];
 export type TokenBuckets = Readonly<Record<TokenColumn, number | null>>;
 
+/** Nothing told of any bucket. */
+export const NO_TOKENS: TokenBuckets = {
+  input_tokens: null,
+  cache_read_tokens: null,
+  cache_write_tokens: null,
+  cache_write_1h_tokens: null,
+  output_tokens: null,
+  reasoning_tokens: null,
+  audio_input_tokens: null,
+  audio_output_tokens: null,
+};
+
 /** What an entry says of its call: every dimension and figure, without the circumstances of the booking. */
 export interface CallBooking extends TokenBuckets {
   readonly entry_kind: EntryKind;

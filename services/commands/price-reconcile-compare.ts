@@ -42,8 +42,8 @@ export interface Reconciled {
   readonly gaps: readonly Gap[];
 }
 
-const NO_TOKENS = Object.fromEntries(TOLD_TOKENS.map((name) => [name, 0])) as Readonly<Record<ToldTokens, number>>;
-const NOTHING: Booked = { provider: null, calls: 0, unpriced_calls: 0, tokens: NO_TOKENS, cost: 0n };
+const ZERO_TOKENS = Object.fromEntries(TOLD_TOKENS.map((name) => [name, 0])) as Readonly<Record<ToldTokens, number>>;
+const NOTHING: Booked = { provider: null, calls: 0, unpriced_calls: 0, tokens: ZERO_TOKENS, cost: 0n };
 
 /** Names every difference by its cause. Pure; gaps by day, model and account. */
 export const reconcile = (

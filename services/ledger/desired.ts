@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { StepCall } from '../../schemas/agent-step.ts';
-import { TOKEN_COLUMNS, type TokenBuckets, type TokenColumn } from '../../schemas/ledger-entry.ts';
+import { NO_TOKENS, TOKEN_COLUMNS, type TokenBuckets, type TokenColumn } from '../../schemas/ledger-entry.ts';
 import {
   type Evidence,
   hasUsage,
@@ -190,16 +190,7 @@ const splitCount = (call: StepCall, columns: readonly TokenColumn[]): number =>
   columns.filter((column) => call[column] !== null).length;
 
 const mergeSides = (input: StepCall | null, output: StepCall | null): TokenBuckets => {
-  const tokens: Record<TokenColumn, number | null> = {
-    input_tokens: null,
-    cache_read_tokens: null,
-    cache_write_tokens: null,
-    cache_write_1h_tokens: null,
-    output_tokens: null,
-    reasoning_tokens: null,
-    audio_input_tokens: null,
-    audio_output_tokens: null,
-  };
+  const tokens: Record<TokenColumn, number | null> = { ...NO_TOKENS };
   for (const column of INPUT_COLUMNS) tokens[column] = input?.[column] ?? null;
   for (const column of OUTPUT_COLUMNS) tokens[column] = output?.[column] ?? null;
   return tokens;

@@ -1,6 +1,6 @@
 import { type AgentStep, BLANK_CALL, BLANK_STEP, type StepCall } from '../../schemas/agent-step.ts';
 import { hash128 } from '../../schemas/identity.ts';
-import { type LedgerEntry, TOKEN_COLUMNS, type TokenBuckets } from '../../schemas/ledger-entry.ts';
+import { type LedgerEntry, TOKEN_COLUMNS } from '../../schemas/ledger-entry.ts';
 import type { Row } from '../runtime/ports.ts';
 import type { FoldContext } from '../runtime/stream/fold-task.ts';
 import { COST_DECIMALS, formatCost, parseScaled } from './money.ts';
@@ -12,18 +12,6 @@ import { emptyState, type LedgerState, parseState, serialiseState } from './stat
 
 export const TEST_KEY = 'acme|run-1';
 const START_MICROS = 1_795_000_000_000_000;
-
-/** A call of which nothing is told: tests name what differs. */
-export const NO_TOKENS: TokenBuckets = {
-  input_tokens: null,
-  cache_read_tokens: null,
-  cache_write_tokens: null,
-  cache_write_1h_tokens: null,
-  output_tokens: null,
-  reasoning_tokens: null,
-  audio_input_tokens: null,
-  audio_output_tokens: null,
-};
 
 /** A step of run-1; offsets make positions differ. */
 export const stepOf = (id: string, overrides: Partial<AgentStep> = {}): AgentStep => ({

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { NO_TOKENS } from '../../../schemas/ledger-entry.ts';
 import { HOSTILE } from '../../../test/support/seed-builders.ts';
 import type { CostRow } from '../queries/costs.ts';
 import { spendChart } from './chart.ts';
@@ -157,14 +158,7 @@ const costRow = (bucket: string, model: string | null, cost: string | null): Cos
   estimated_cost_usd: null,
   upper_bound_cost_usd: null,
   reported_cost_usd: null,
-  input_tokens: null,
-  cache_read_tokens: null,
-  cache_write_tokens: null,
-  cache_write_1h_tokens: null,
-  output_tokens: null,
-  reasoning_tokens: null,
-  audio_input_tokens: null,
-  audio_output_tokens: null,
+  ...NO_TOKENS,
 });
 
 describe('the spend chart', () => {

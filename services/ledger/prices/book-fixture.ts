@@ -1,5 +1,4 @@
-import type { TokenBuckets } from '../../../schemas/ledger-entry.ts';
-import { NO_TOKENS } from '../step-fixture.ts';
+import { NO_TOKENS, type TokenBuckets } from '../../../schemas/ledger-entry.ts';
 import { timeMicros } from '../utc-time.ts';
 import { type BookRead, loadPriceBook } from './book.ts';
 import { explainCost } from './cost.ts';

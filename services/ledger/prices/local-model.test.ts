@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { llmOf, NO_TOKENS, netBookings, runBatches } from '../step-fixture.ts';
+import { NO_TOKENS } from '../../../schemas/ledger-entry.ts';
+import { llmOf, netBookings, runBatches } from '../step-fixture.ts';
 import { bookOf, priceOf, queryOf } from './book-fixture.ts';
 import { explainCost } from './cost.ts';
 import { isPrice, type PriceQuery } from './price.ts';

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { calcPrice, waitForUpdate } from '@pydantic/genai-prices';
 import { describe, expect, test } from 'vitest';
-import type { TokenBuckets } from '../../../schemas/ledger-entry.ts';
-import { NO_TOKENS, tableSource } from '../step-fixture.ts';
+import { NO_TOKENS, type TokenBuckets } from '../../../schemas/ledger-entry.ts';
+import { tableSource } from '../step-fixture.ts';
 import { CATALOGUE_PROVIDERS, CATALOGUE_VERSION, createCatalogue, createCatalogueSource } from './catalogue.ts';
 import { type BilledUsage, explainCost } from './cost.ts';
 import { isPrice, type Price, type PriceQuery, type PriceSource } from './price.ts';

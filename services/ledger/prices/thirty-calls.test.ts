@@ -1,8 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import type { TokenBuckets } from '../../../schemas/ledger-entry.ts';
+import { NO_TOKENS, type TokenBuckets } from '../../../schemas/ledger-entry.ts';
 import { COST_DECIMALS, parseScaled } from '../money.ts';
-import { NO_TOKENS } from '../step-fixture.ts';
 import { timeMicros } from '../utc-time.ts';
 import { loadPriceBook } from './book.ts';
 import { explainCost } from './cost.ts';
